@@ -1,0 +1,16 @@
+# make demo: the main job on the real model.   make test: everything that must hold.
+.PHONY: setup build demo test bench fuzz lint peers
+BUILD := build/release
+
+setup:
+	@scripts/setup.sh
+
+build: setup
+	@cmake --preset release > build.log 2>&1 || { cat build.log >&2; exit 2; }
+	@cmake --build $(BUILD)
+
+test: build
+	@ctest --test-dir $(BUILD) --output-on-failure
+
+demo: build
+	@$(BUILD)/bin/assay run studies/demo.yaml

@@ -1,0 +1,11 @@
+#pragma once
+// One function a command: adds the subcommand to the program. The command's work runs in its callback,
+// writes results to stdout and throws assay::Error for anything that must end with exit code 2.
+
+#include <CLI/CLI.hpp>
+
+namespace assay::app {
+
+void add_version_command(CLI::App& program);
+
+}  // namespace assay::app

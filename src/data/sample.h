@@ -1,0 +1,21 @@
+#pragma once
+// One item of an evaluation, whatever data set it came from.
+
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+
+namespace assay {
+
+struct Sample {
+  std::string id;                    // unique within the task, stable between runs
+  std::string cluster;               // items of one cluster are not independent (spec/statistics.md 1)
+  std::string group;                 // the population that the item is about; empty when there is none
+  std::string context;               // the prompt, as scored
+  std::vector<std::string> choices;  // continuations, each with its leading space
+  int target = -1;                   // index of the right choice, -1 when there is none
+  Json doc;                          // the row as read, with what metrics need
+};
+
+}  // namespace assay

@@ -1,0 +1,63 @@
+#pragma once
+// A checkpoint on disk, whatever its format: config + named tensors, names and row order as in a Hugging Face
+// checkpoint (the rotary permutation of a llama GGUF is undone). Nothing is decoded before it is asked for.
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/config.h"
+#include "tokenizer/tokenizer.h"
+
+namespace assay {
+
+struct TensorRecord {
+  std::string name;            // Hugging Face name
+  std::string stored_name;     // name in the file
+  std::string stored_dtype;    // "F32", "BF16", "Q4_1", ...
+  std::vector<int64_t> shape;  // Hugging Face order: [out_features, in_features]
+  uint64_t stored_bytes = 0;
+};
+
+class Checkpoint {
+ public:
+  struct Impl;
+
+  // `path`: a folder in Hugging Face layout or a .gguf file. Maps the files, checks every header.
+  // Error(kBadInput): not there or not supported; Error(kCorruptFile): damaged, with file and field.
+  static Checkpoint open(const std::filesystem::path& path);
+
+  const ModelConfig& config() const;
+  const std::vector<TensorRecord>& tensors() const;
+  bool has(const std::string& name) const;
+
+  // The tensor decoded to float32. A float32 tensor of a mapped file shares the mapping (do not write to it);
+  // the mapping lives as long as any tensor of it. Error(kBadInput) names the nearest name.
+  at::Tensor tensor(const std::string& name) const;
+
+  Tokenizer tokenizer() const;
+
+  // SHA-256 (hex) over names, dtypes, shapes and bytes of all tensors: the identity of the weights.
+  std::string weights_hash() const;
+
+  // One line for reports: "SmolLM2-135M-Instruct.Q4_1.gguf: decoded Q4_1" or "folder: float32"; quantized() tells
+  // whether any linear is stored in fewer than 16 bits (then the base is a decoded file, not the published model).
+  std::string description() const;
+  bool quantized() const;
+
+  // assay's own provenance of an exported folder (assay_provenance.json), null otherwise.
+  Json provenance() const;
+
+ private:
+  explicit Checkpoint(std::shared_ptr<const Impl> impl);
+  std::shared_ptr<const Impl> impl_;
+};
+
+// A model argument: a folder, a .gguf file, a catalogue name ("smollm2-135m-instruct", found in the cache folder),
+// or a name in the local Hugging Face cache. Error(kBadInput) says what was tried and the nearest name.
+std::filesystem::path resolve_model(const std::string& argument);
+
+}  // namespace assay

@@ -1,0 +1,39 @@
+#pragma once
+// What config.json (or the keys of a GGUF file) says about a model, in the words of config.json.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/json.h"
+
+namespace assay {
+
+struct GgufFile;  // io/gguf.h
+
+struct ModelConfig {
+  std::string model_type;  // "llama", "mistral"
+  int64_t hidden_size = 0;
+  int64_t intermediate_size = 0;
+  int64_t num_hidden_layers = 0;
+  int64_t num_attention_heads = 0;
+  int64_t num_key_value_heads = 0;
+  int64_t head_dim = 0;
+  int64_t vocab_size = 0;
+  int64_t max_position_embeddings = 0;
+  double rms_norm_eps = 1e-5;
+  double rope_theta = 10000.0;
+  bool tie_word_embeddings = false;
+  std::optional<int64_t> bos_token_id, eos_token_id;
+
+  bool operator==(const ModelConfig&) const = default;
+};
+
+// Error(kBadInput) names the missing, wrong or unsupported field (rope scaling, biases, another architecture).
+ModelConfig config_from_json(const Json& config_json);
+ModelConfig config_from_gguf(const GgufFile& file);
+
+// The config.json that transformers loads, with torch_dtype `dtype` ("float32").
+Json config_to_json(const ModelConfig& config, const std::string& dtype);
+
+}  // namespace assay
