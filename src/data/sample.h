@@ -10,11 +10,13 @@ namespace assay {
 
 struct Sample {
   std::string id;                    // unique within the task, stable between runs
-  std::string cluster;               // items of one cluster are not independent (spec/statistics.md 1)
-  std::string group;                 // the population that the item is about; empty when there is none
+  std::string cluster;               // items of one cluster are not independent (statistics.md 1)
+  std::vector<std::string> groups;   // the populations that the item is about, for tables by group
+  std::string stratum;               // a limit draws evenly from each of these; empty: one stratum
   std::string context;               // the prompt, as scored
   std::vector<std::string> choices;  // continuations, each with its leading space
   int target = -1;                   // index of the right choice, -1 when there is none
+  std::string text;                  // the item's own words without prompt wording: overlap checks
   Json doc;                          // the row as read, with what metrics need
 };
 

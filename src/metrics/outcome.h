@@ -1,6 +1,7 @@
 #pragma once
-// An outcome is a number that a task reports for a run and that two runs are compared on. It is a function of sums
-// over items, so one table line defines the value, its resampling and its comparison.
+// An outcome is a number that a task reports for a run and that two runs are compared on. It is a
+// function of sums over items, so one table line defines the value, its resampling and its
+// comparison.
 
 #include <cstdint>
 #include <optional>
@@ -14,8 +15,10 @@
 
 namespace assay {
 
-enum class Direction { kHigherIsBetter, kLowerIsBetter, kTowardsZero };  // the last: signed bias, two-sided
-enum class Scale { kDifference, kRatio };  // how two values are set against each other
+// kTowardsZero: signed bias, two-sided.
+enum class Direction { kHigherIsBetter, kLowerIsBetter, kTowardsZero };
+// How two values are set against each other.
+enum class Scale { kDifference, kRatio };
 
 struct Outcome {
   std::string_view name;       // "acc", "s_amb", "perplexity"
@@ -25,13 +28,17 @@ struct Outcome {
   double margin = 0.05;          // > 0; of a difference, or the ratio (1.10)
   std::optional<double> chance;  // the floor of a base that knows nothing
   int num_components = 2;        // doubles that an item adds
-  // The value from the sums of the components over items; NaN when undefined. A mean has components {value, 1}.
+  // The value from the sums of the components over items; NaN when undefined. A mean has components
+  // {value, 1}.
   double (*statistic)(std::span<const double> sums);
-  bool is_mean = false;          // statistic(sums) == sums[0] / sums[1] with sums[1] = number of items
-  bool primary = false;          // one per dimension decides; the rest is exploratory
+  // statistic(sums) == sums[0] / sums[1], sums[1] = number of items that the outcome is about
+  bool is_mean = false;
+  bool primary = false;  // one per dimension decides; the rest is exploratory
 };
 
-// What one item adds to one outcome, or why it adds nothing.
+// What one item adds to one outcome: its components; an empty vector when the outcome is not about
+// this item (an ambiguous question and the accuracy on disambiguated ones); or why it should add
+// something and does not.
 using Contribution = std::variant<std::vector<double>, Unscored>;
 
 double mean_statistic(std::span<const double> sums);  // sums[0] / sums[1]
