@@ -5,8 +5,12 @@ BUILD := build/release
 setup:
 	@scripts/setup.sh
 
+peers: setup
+	@scripts/peers.sh
+
 build: setup
-	@cmake --preset release > build.log 2>&1 || { cat build.log >&2; exit 2; }
+	@mkdir -p build
+	@cmake --preset release > build/configure.log 2>&1 || { cat build/configure.log >&2; exit 2; }
 	@cmake --build $(BUILD)
 
 test: build

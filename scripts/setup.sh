@@ -8,7 +8,7 @@ mkdir -p "$cache/downloads"
 
 fail() { echo "setup: $*" >&2; exit 2; }
 
-packages=(g++ cmake ninja-build ccache make pkg-config unzip ca-certificates python3-pip git
+packages=(g++ cmake ninja-build ccache make pkg-config unzip ca-certificates python3-pip python3-venv git
   nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libfmt-dev libpcre2-dev libutf8proc-dev libssl-dev
   libboost-dev libgtest-dev libgmock-dev libbenchmark-dev clang-14 libclang-rt-14-dev clang-format-14
   clang-tidy-14 unicode-cldr-core chromium)
