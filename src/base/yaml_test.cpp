@@ -17,9 +17,12 @@ std::string message_of(std::string_view yaml) {
 }
 
 TEST(ParseYaml, TypesPlainScalarsAndKeepsQuotedOnesAsText) {
-  const Json value = parse_yaml(R"({a: 3, b: 0.5, c: "2:4", d: 2:4, e: true, f: ~, g: "3", h: [-1, 1e-3], i: x, j: nan})", "s");
-  EXPECT_EQ(value.dump(),
-            R"({"a":3,"b":0.5,"c":"2:4","d":"2:4","e":true,"f":null,"g":"3","h":[-1,0.001],"i":"x","j":"nan"})");
+  const Json value = parse_yaml(
+      R"({a: 3, b: 0.5, c: "2:4", d: 2:4, e: true, f: ~, g: "3", h: [-1, 1e-3], i: x, j: nan})",
+      "s");
+  EXPECT_EQ(
+      value.dump(),
+      R"({"a":3,"b":0.5,"c":"2:4","d":"2:4","e":true,"f":null,"g":"3","h":[-1,0.001],"i":"x","j":"nan"})");
 }
 
 TEST(ParseYaml, RefusesWithTheLine) {
@@ -29,7 +32,8 @@ TEST(ParseYaml, RefusesWithTheLine) {
 }
 
 TEST(ParseYaml, BoundsNestingAndAliases) {
-  EXPECT_EQ(message_of(std::string(100, '[') + std::string(100, ']')), "s.yaml:1: nested too deeply");
+  EXPECT_EQ(message_of(std::string(100, '[') + std::string(100, ']')),
+            "s.yaml:1: nested too deeply");
   std::string bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n";  // each level holds ten of the one before
   for (int i = 1; i < 9; ++i) {
     const std::string above = "*a" + std::to_string(i - 1);

@@ -1,0 +1,69 @@
+#include "run/study.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace assay {
+namespace {
+
+constexpr std::string_view kHead = "study: s\nmodel: m\ntasks: [stereoqa]\nvariants:\n";
+
+std::string message_of(const std::string& yaml) {
+  try {
+    parse_study(yaml, "s.yaml");
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+TEST(ParseStudy, MultipliesListsOutInOrder) {
+  const auto study = parse_study(std::string(kHead) +
+                                     "- {method: rtn, bits: [3, 4], group_size: [64, -1]}\n"
+                                     "- {method: wanda, pattern: '2:4', control: positive}\n",
+                                 "s");
+  ASSERT_EQ(study.variants.size(), 5u);
+  EXPECT_EQ(study.variants[0].name, "rtn-bits3-group_size64");
+  EXPECT_EQ(study.variants[1].name, "rtn-bits3-group_size-1");
+  EXPECT_EQ(study.variants[3].settings.dump(), R"({"bits":4,"group_size":-1})");
+  EXPECT_EQ(study.variants[4].name, "wanda-pattern2x4");
+  EXPECT_EQ(study.variants[4].control, Control::kPositive);
+  EXPECT_EQ(study.output, "results/s");
+}
+
+TEST(ParseStudy, ReadsTasksWithOptionsAndOneLimitForAll) {
+  const auto study = parse_study(
+      "study: s\nmodel: {path: m}\nvariants: []\nlimit: 9\ntasks:\n- bbq/Religion\n"
+      "- {task: perplexity/xsum, window: 512, limit: 20}\n",
+      "s");
+  EXPECT_EQ(study.tasks[0].label(), "bbq/Religion");
+  EXPECT_EQ(study.tasks[0].limit, 9);
+  EXPECT_EQ(study.tasks[1].limit, 20);
+  EXPECT_EQ(study.tasks[1].options.dump(), R"({"window":512})");
+}
+
+TEST(ParseStudy, NamesWhatIsWrong) {
+  const std::string head(kHead);
+  EXPECT_EQ(message_of(head + "  []\ncalibratoin: 1\n"),
+            "s.yaml: unknown key 'calibratoin' (did you mean 'calibration'?)");
+  EXPECT_EQ(message_of(head + "- {bits: 3}\n"),
+            "s.yaml: variant 1: needs either 'method' or 'path'");
+  EXPECT_EQ(message_of(head + "- {method: rtn, bits: []}\n"),
+            "s.yaml: variant 1: 'bits' is an empty list");
+  EXPECT_EQ(message_of(head + "- {method: rtn}\n- {method: rtn}\n"),
+            "s.yaml: variant 2: two variants are called 'rtn'; give one a 'name'");
+  EXPECT_EQ(
+      message_of(head + "- {method: rtn, name: ../x}\n"),
+      "s.yaml: variant 1: '../x' cannot name a variant (letters, digits, . - _; not 'base' or "
+      "'journal')");
+  EXPECT_EQ(message_of(head + "- {method: rtn, control: postive}\n"),
+            "s.yaml: variant 1: 'control' must be positive or negative, got 'postive'");
+  EXPECT_EQ(message_of("study: s\nmodel: m\nvariants: []\ntasks: []\n"),
+            "s.yaml: 'tasks' must be a list with at least one task");
+  EXPECT_EQ(message_of("study: s\nmodel: m\nvariants: []\ntasks: [bbq, bbq]\n"),
+            "s.yaml: task 2: 'bbq' is asked twice");
+}
+
+}  // namespace
+}  // namespace assay
