@@ -90,6 +90,21 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 
 void AtomicFile::write(std::string_view text) { write(std::as_bytes(std::span(text))); }
 
+void AtomicFile::reserve(uint64_t size) {
+  errno = ::posix_fallocate(fd_, 0, static_cast<off_t>(size));  // its result is the error
+  if (size > 0 && errno != 0) fail_with_errno("cannot write");
+}
+
+void AtomicFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail_with_errno("cannot write");
+    offset += static_cast<uint64_t>(written);
+    bytes = bytes.subspan(static_cast<size_t>(written));
+  }
+}
+
 void AtomicFile::commit() {
   if (::fsync(fd_) != 0) fail_with_errno("cannot write");
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_with_errno("cannot create");

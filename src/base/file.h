@@ -3,6 +3,7 @@
 // go to a temporary file in the same folder, are fsynced, and the file is renamed.
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -31,6 +32,12 @@ class AtomicFile {
 
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text);
+
+  // For pieces that come in any order: takes the room for `size` bytes at once, so that a full disk
+  // shows before the work is done, and writes anywhere within it.
+  void reserve(uint64_t size);
+  void write_at(uint64_t offset, std::span<const std::byte> bytes);
+
   void commit();  // fsync, rename, fsync of the folder; nothing can be written afterwards
 
  private:

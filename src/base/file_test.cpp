@@ -67,6 +67,17 @@ TEST(File, WithoutCommitTheOldFileStaysAndNothingIsLeftBehind) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
 }
 
+TEST(File, PiecesMayComeInAnyOrder) {
+  const auto path = fresh_folder() / "a";
+  const auto bytes = [](std::string_view text) { return std::as_bytes(std::span(text)); };
+  AtomicFile file(path);
+  file.reserve(6);
+  file.write_at(3, bytes("def"));
+  file.write_at(0, bytes("abc"));
+  file.commit();
+  EXPECT_EQ(read_file(path), "abcdef");
+}
+
 TEST(File, ErrorsNameTheFile) {
   const auto folder = fresh_folder();
   EXPECT_THAT(message_of([&] { read_file(folder / "gone"); }),

@@ -1,0 +1,193 @@
+#include "io/safetensors.h"
+
+#include <algorithm>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "io/byte_reader.h"
+#include "io/safetensors_header.h"
+#include "io/utf8.h"
+
+namespace assay {
+namespace {
+
+constexpr uint64_t kMaxHeaderBytes = 100'000'000;
+constexpr std::string_view kJsonSpace = " \t\r\n";
+
+struct Layout {
+  std::string_view json;
+  uint64_t data_start;
+};
+
+// Finds the header after the checks on its length and text.
+Layout find_header(std::span<const std::byte> file, HeaderPadding padding) {
+  require_intact(file.size() >= 8, "header too small: ", file.size(), " bytes");
+  ByteReader in(file);
+  const auto length = in.read<uint64_t>("header length");
+  require_intact(length <= kMaxHeaderBytes, "header too large: ", length, " bytes");
+  require_intact(length <= in.remaining(), "invalid header length: ", length,
+                 " bytes, the file has ", in.remaining(), " left");
+  const auto bytes = in.take(length, "header");
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (const auto bad = first_invalid_utf8(text)) {
+    fail(ErrorKind::kCorruptFile, "the header is not valid UTF-8 at byte ", *bad);
+  }
+  // To the JSON parser a zero byte is the end of its input.
+  require_intact(text.find('\0') == std::string_view::npos, "the header has a zero byte");
+  const bool spaces_only = padding == HeaderPadding::kSpacesBehind;
+  const auto first = spaces_only ? 0 : text.find_first_not_of(kJsonSpace);
+  require_intact(first < text.size() && (text[first] == '{' || text[first] == '['),
+                 "the header does not begin with '{'");
+  const auto last = text.find_last_not_of(spaces_only ? " " : kJsonSpace);
+  require_intact(!spaces_only || text[last] == '}' || text[last] == ']',
+                 "something other than spaces stands behind the header's JSON");
+  return {text.substr(first, last - first + 1), in.position()};
+}
+
+uint64_t checked_product(uint64_t a, uint64_t b, const std::string& name) {
+  require_intact(b == 0 || a <= std::numeric_limits<uint64_t>::max() / b, "'", name,
+                 "': shape overflows");
+  return a * b;
+}
+
+// Bytes of a tensor by shape and dtype.
+uint64_t byte_size(const HeaderTensor& tensor) {
+  uint64_t elements = 1;
+  for (const auto dim : tensor.shape) elements = checked_product(elements, dim, tensor.name);
+  const uint64_t bits = checked_product(elements, tensor.dtype->bits, tensor.name);
+  require_intact(bits % 8 == 0, "'", tensor.name, "': ", elements, " elements of ",
+                 tensor.dtype->name, " are not whole bytes");
+  return bits / 8;
+}
+
+// Tensors in the order of their bytes, checked to fill [0, data_size) exactly.
+std::vector<SafetensorsTensor> place_tensors(std::vector<HeaderTensor> entries, uint64_t data_start,
+                                             uint64_t data_size) {
+  std::ranges::sort(entries, {}, &HeaderTensor::data_offsets);
+  std::vector<SafetensorsTensor> tensors;
+  uint64_t expected = 0;
+  for (auto& entry : entries) {
+    const uint64_t begin = entry.data_offsets[0], end = entry.data_offsets[1];
+    require_intact(begin == expected && end >= begin, "'", entry.name, "': data_offsets [", begin,
+                   ", ", end, "], but the tensor before it ends at ", expected);
+    const uint64_t size = byte_size(entry);
+    require_intact(size == end - begin, "'", entry.name, "': shape and dtype need ", size,
+                   " bytes, data_offsets give ", end - begin);
+    require_intact(end <= data_size, "'", entry.name, "': ends at ", end, ", the data have ",
+                   data_size, " bytes (truncated file?)");
+    expected = end;
+    tensors.push_back({std::move(entry.name), entry.dtype, std::move(entry.shape),
+                       data_start + begin, data_start + end});
+  }
+  require_intact(expected == data_size, "the tensors end at ", expected, ", the data have ",
+                 data_size, " bytes");
+  return tensors;
+}
+
+bool is_plain_name(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." &&
+         name.find_first_of(std::string_view("/\\\0", 3)) == std::string_view::npos;
+}
+
+// Every tensor of the map is in its file, and the other way round.
+void check_shard(const SafetensorsFile& file, const std::string& file_name,
+                 const std::map<std::string, std::string>& weight_map) {
+  std::set<std::string_view> present;
+  for (const auto& tensor : file.header.tensors) {
+    present.insert(tensor.name);
+    const auto mapped = weight_map.find(tensor.name);
+    require_intact(mapped != weight_map.end(), file_name, " holds '", tensor.name,
+                   "', which the index does not list");
+    require_intact(mapped->second == file_name, file_name, " holds '", tensor.name,
+                   "', which the index puts in ", mapped->second);
+  }
+  for (const auto& [tensor, shard] : weight_map) {
+    require_intact(shard != file_name || present.contains(tensor), "'", tensor, "' is not in ",
+                   file_name, ", where the index puts it");
+  }
+}
+
+}  // namespace
+
+const Dtype* dtype_named(std::string_view name) {
+  const auto found = std::ranges::find(kDtypes, name, &Dtype::name);
+  return found == kDtypes.end() ? nullptr : &*found;
+}
+
+SafetensorsHeader parse_safetensors(std::span<const std::byte> file, HeaderPadding padding) {
+  const auto [json, data_start] = find_header(file, padding);
+  auto entries = read_header_entries(json);
+  return {place_tensors(std::move(entries.tensors), data_start, file.size() - data_start),
+          std::move(entries.metadata)};
+}
+
+std::span<const std::byte> SafetensorsFile::bytes(const SafetensorsTensor& tensor) const {
+  return mapping->bytes().subspan(tensor.begin, tensor.end - tensor.begin);
+}
+
+SafetensorsFile open_safetensors(const std::filesystem::path& path) {
+  auto mapping = MappedFile::open(path);
+  auto header = in_context(path.string(), [&] { return parse_safetensors(mapping->bytes()); });
+  return {std::move(mapping), std::move(header)};
+}
+
+std::map<std::string, std::string> parse_shard_index(std::string_view index_json) {
+  using Plain = nlohmann::json;  // sorted keys: a hostile index costs no quadratic time
+  std::set<std::string> names;
+  std::string duplicate;
+  const auto watch = [&](int depth, Plain::parse_event_t event, Plain& parsed) {
+    require_intact(depth < 32, "the index is nested too deep");
+    if (event == Plain::parse_event_t::object_start) names.clear();
+    if (depth == 2 && event == Plain::parse_event_t::key &&
+        !names.insert(parsed.get<std::string>()).second) {
+      duplicate = parsed.get<std::string>();
+    }
+    return true;
+  };
+  Plain index;
+  try {
+    index = Plain::parse(index_json, watch);
+  } catch (const Plain::parse_error& e) {
+    fail(ErrorKind::kCorruptFile, "not valid JSON at byte ", e.byte);
+  }
+  require_intact(duplicate.empty(), "'", duplicate, "' appears twice");
+  require_intact(
+      index.is_object() && index.contains("weight_map") && index["weight_map"].is_object(),
+      "no object 'weight_map'");
+  std::map<std::string, std::string> files;
+  for (const auto& [tensor, file] : index["weight_map"].items()) {
+    require_intact(file.is_string() && is_plain_name(file.get<std::string>()), "weight_map: '",
+                   tensor, "' must name a file of this folder, got ", file.dump());
+    files.emplace(tensor, file.get<std::string>());
+  }
+  return files;
+}
+
+std::vector<SafetensorsFile> open_safetensors_folder(const std::filesystem::path& folder) {
+  if (std::filesystem::exists(folder / "model.safetensors")) {
+    std::vector<SafetensorsFile> single;
+    single.push_back(open_safetensors(folder / "model.safetensors"));
+    return single;
+  }
+  const auto index_path = folder / "model.safetensors.index.json";
+  require(std::filesystem::exists(index_path), folder.string(),
+          ": neither model.safetensors nor model.safetensors.index.json");
+  const auto index_json = read_file(index_path);
+  return in_context(index_path.string(), [&] {
+    const auto weight_map = parse_shard_index(index_json);
+    std::set<std::string> names;
+    for (const auto& [tensor, name] : weight_map) names.insert(name);
+    std::vector<SafetensorsFile> files;
+    for (const auto& name : names) {
+      files.push_back(open_safetensors(folder / name));
+      check_shard(files.back(), name, weight_map);
+    }
+    return files;
+  });
+}
+
+}  // namespace assay
