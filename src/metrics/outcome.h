@@ -21,16 +21,17 @@ enum class Direction { kHigherIsBetter, kLowerIsBetter, kTowardsZero };
 enum class Scale { kDifference, kRatio };
 
 struct Outcome {
-  std::string_view name;       // "acc", "s_amb", "perplexity"
-  std::string_view dimension;  // "stereotype bias", "dialect", "language modelling", "downstream"
+  std::string_view name = {};  // "acc", "s_amb", "perplexity"
+  std::string_view dimension =
+      {};  // "stereotype bias", "dialect", "language modelling", "downstream"
   Direction direction = Direction::kHigherIsBetter;
   Scale scale = Scale::kDifference;
-  double margin = 0.05;          // > 0; of a difference, or the ratio (1.10)
-  std::optional<double> chance;  // the floor of a base that knows nothing
-  int num_components = 2;        // doubles that an item adds
+  double margin = 0.05;                         // > 0; of a difference, or the ratio (1.10)
+  std::optional<double> chance = std::nullopt;  // the floor of a base that knows nothing
+  int num_components = 2;                       // doubles that an item adds
   // The value from the sums of the components over items; NaN when undefined. A mean has components
   // {value, 1}.
-  double (*statistic)(std::span<const double> sums);
+  double (*statistic)(std::span<const double> sums) = nullptr;
   // statistic(sums) == sums[0] / sums[1], sums[1] = number of items that the outcome is about
   bool is_mean = false;
   bool primary = false;  // one per dimension decides; the rest is exploratory
