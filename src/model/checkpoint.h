@@ -35,12 +35,16 @@ class Checkpoint {
   bool has(const std::string& name) const;
 
   // The tensor decoded to float32. A float32 tensor of a mapped file shares the mapping (do not write to it);
-  // the mapping lives as long as any tensor of it. Error(kBadInput) names the nearest name.
+  // the mapping lives as long as any tensor of it. Error(kBadInput) names the nearest name; Error(kCorruptFile) the
+  // tensor and place of a NaN or infinity.
   at::Tensor tensor(const std::string& name) const;
+  // The same without the look for NaN and infinities, for those who count them.
+  at::Tensor tensor_as_stored(const std::string& name) const;
 
   Tokenizer tokenizer() const;
 
-  // SHA-256 (hex) over names, dtypes, shapes and bytes of all tensors: the identity of the weights.
+  // SHA-256 (hex) over names, dtypes, shapes and SHA-256 of the bytes of all tensors by name: the identity of the
+  // weights, the same for one file and many. Reads every byte.
   std::string weights_hash() const;
 
   // One line for reports: "SmolLM2-135M-Instruct.Q4_1.gguf: decoded Q4_1" or "folder: float32"; quantized() tells

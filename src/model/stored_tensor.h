@@ -1,0 +1,40 @@
+#pragma once
+// A tensor as it lies in a mapped file, and its decoding.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/mapped_file.h"
+#include "io/block_formats.h"
+#include "model/checkpoint.h"
+
+namespace assay {
+
+struct StoredTensor {
+  TensorRecord record;
+  std::shared_ptr<const MappedFile> mapping;
+  std::span<const std::byte> bytes;
+  const BlockFormat* format = nullptr;  // nullptr: a dtype that is no floating-point format here
+  // > 0: rows of each of so many heads lie as interleaved pairs (q and k of a llama GGUF) and are
+  // put back into halves.
+  int64_t interleaved_heads = 0;
+};
+
+// Float32 in Hugging Face order. What is stored as float32 in that order shares the mapping.
+// Error(kBadInput) names the tensor when its type is not decoded.
+at::Tensor decode(const StoredTensor& stored);
+
+// Row 2i + h of a head, h in {0, 1}, becomes row h * (head size / 2) + i. weight [heads * head
+// size, in_features].
+at::Tensor undo_rotary_interleaving(const at::Tensor& weight, int64_t heads);
+
+// Error(kCorruptFile) names the tensor and the place of its first NaN or infinity.
+void require_finite(const at::Tensor& tensor, const std::string& name);
+
+}  // namespace assay

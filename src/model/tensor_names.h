@@ -1,0 +1,32 @@
+#pragma once
+// The tensors of a Llama-family model: their Hugging Face names, shapes, and the names a GGUF file
+// gives them.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/config.h"
+
+namespace assay {
+
+struct ExpectedTensor {
+  std::string name;            // "model.layers.3.self_attn.q_proj.weight"
+  std::vector<int64_t> shape;  // [out_features, in_features] or [hidden_size]
+};
+
+// Those of the embedding, the final norm and, where untied, the head.
+std::vector<ExpectedTensor> outer_tensors(const ModelConfig& config);
+// The nine of a decoder block.
+std::vector<ExpectedTensor> block_tensors(const ModelConfig& config, int64_t layer);
+
+// "blk.3.attn_q.weight" -> "model.layers.3.self_attn.q_proj.weight"; nothing for a name of no Llama
+// tensor.
+std::optional<std::string> name_from_gguf(std::string_view gguf_name);
+
+// Whether the name is that of one of the seven linears of a block, the unit of compression.
+bool is_block_linear(std::string_view name);
+
+}  // namespace assay

@@ -1,0 +1,168 @@
+#include "model/tiny_model.h"
+
+#include <cmath>
+#include <map>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/file.h"
+#include "base/philox.h"
+#include "io/gguf_writer.h"
+#include "io/safetensors_writer.h"
+#include "model/tensor_names.h"
+
+namespace assay {
+namespace {
+
+std::vector<ExpectedTensor> all_tensors(const ModelConfig& config) {
+  auto tensors = outer_tensors(config);
+  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
+    for (auto& tensor : block_tensors(config, layer)) tensors.push_back(std::move(tensor));
+  }
+  return tensors;
+}
+
+size_t num_elements(const ExpectedTensor& tensor) {
+  size_t count = 1;
+  for (const auto dim : tensor.shape) count *= static_cast<size_t>(dim);
+  return count;
+}
+
+// Tensor number `stream` draws from a stream of its own.
+std::vector<float> random_values(const ExpectedTensor& tensor, uint64_t seed, uint64_t stream) {
+  PhiloxStream random(seed, stream);
+  const bool norm = tensor.shape.size() == 1;
+  const double mean = norm ? 1.0 : 0.0;
+  double deviation = 0.1;
+  if (!norm) {
+    deviation = is_block_linear(tensor.name) ? 1.0 / std::sqrt(static_cast<double>(tensor.shape[1]))
+                                             : 0.3;  // embedding or head
+  }
+  std::vector<float> values(num_elements(tensor));
+  for (auto& value : values) value = static_cast<float>(mean + deviation * random.normal());
+  return values;
+}
+
+// The order of a llama GGUF: row 2i + h of a head is row h * (head size / 2) + i of the Hugging
+// Face one.
+std::vector<float> interleaved(const std::vector<float>& values, int64_t heads, int64_t columns) {
+  const auto width = static_cast<size_t>(columns);
+  const size_t head_dim = values.size() / width / static_cast<size_t>(heads);
+  std::vector<float> result;
+  result.reserve(values.size());
+  for (size_t row = 0; row < values.size() / width; ++row) {
+    const size_t head = row / head_dim, i = row % head_dim / 2, half = row % 2;
+    const auto source = values.begin() + static_cast<std::ptrdiff_t>(
+                                             (head * head_dim + half * head_dim / 2 + i) * width);
+    result.insert(result.end(), source, source + static_cast<std::ptrdiff_t>(width));
+  }
+  return result;
+}
+
+// What tensor_names.h's name_from_gguf undoes, by trying all names of this model.
+std::map<std::string, std::string> gguf_names(const ModelConfig& config) {
+  std::vector<std::string> names{"token_embd.weight", "output_norm.weight", "output.weight"};
+  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
+    for (const auto* part : {"attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "ffn_norm",
+                             "ffn_gate", "ffn_up", "ffn_down"}) {
+      names.push_back("blk." + std::to_string(layer) + "." + part + ".weight");
+    }
+  }
+  std::map<std::string, std::string> by_hugging_face_name;
+  for (const auto& name : names) by_hugging_face_name[*name_from_gguf(name)] = name;
+  return by_hugging_face_name;
+}
+
+std::vector<std::pair<std::string, GgufValue>> gguf_values(const ModelConfig& c) {
+  const auto size = [](int64_t value) { return GgufValue(static_cast<uint64_t>(value)); };
+  std::vector<int64_t> token_types(tiny_vocabulary().size(), 1);
+  for (size_t special = 0; special < 3; ++special) token_types[special] = 3;
+  return {{"general.architecture", std::string("llama")},
+          {"llama.embedding_length", size(c.hidden_size)},
+          {"llama.feed_forward_length", size(c.intermediate_size)},
+          {"llama.block_count", size(c.num_hidden_layers)},
+          {"llama.attention.head_count", size(c.num_attention_heads)},
+          {"llama.attention.head_count_kv", size(c.num_key_value_heads)},
+          {"llama.attention.layer_norm_rms_epsilon", static_cast<float>(c.rms_norm_eps)},
+          {"llama.rope.dimension_count", size(c.head_dim)},
+          {"llama.rope.freq_base", static_cast<float>(c.rope_theta)},
+          {"llama.context_length", size(c.max_position_embeddings)},
+          {"llama.vocab_size", size(c.vocab_size)},
+          {"tokenizer.ggml.model", std::string("gpt2")},
+          {"tokenizer.ggml.pre", std::string("smollm")},
+          {"tokenizer.ggml.tokens", tiny_vocabulary()},
+          {"tokenizer.ggml.token_type", token_types},
+          {"tokenizer.ggml.merges", tiny_merges()},
+          {"tokenizer.ggml.bos_token_id", uint64_t{1}},
+          {"tokenizer.ggml.eos_token_id", uint64_t{2}},
+          {"tokenizer.ggml.add_bos_token", false},
+          {"tokenizer.ggml.add_space_prefix", false}};
+}
+
+std::string as_text(const std::vector<float>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
+}
+
+}  // namespace
+
+ModelConfig tiny_config(const TinyModelOptions& options) {
+  return {.model_type = "llama",
+          .hidden_size = options.hidden_size,
+          .intermediate_size = options.intermediate_size,
+          .num_hidden_layers = options.num_hidden_layers,
+          .num_attention_heads = options.num_attention_heads,
+          .num_key_value_heads = options.num_key_value_heads,
+          .head_dim = options.hidden_size / options.num_attention_heads,
+          .vocab_size = static_cast<int64_t>(tiny_vocabulary().size()),
+          .max_position_embeddings = options.max_position_embeddings,
+          .rms_norm_eps = 1e-5,
+          .rope_theta = 10000.0,
+          .tie_word_embeddings = options.tie_word_embeddings,
+          .bos_token_id = 1,
+          .eos_token_id = 2};
+}
+
+void write_tiny_model(const std::filesystem::path& folder, const TinyModelOptions& options) {
+  const auto config = tiny_config(options);
+  const auto tensors = all_tensors(config);
+  std::filesystem::create_directories(folder);
+  std::vector<TensorDeclaration> declared;
+  for (const auto& tensor : tensors) {
+    declared.push_back(
+        {tensor.name, dtype_named("F32"), {tensor.shape.begin(), tensor.shape.end()}});
+  }
+  SafetensorsWriter writer(folder / "model.safetensors", declared);
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const auto values = random_values(tensors[i], options.seed, i);
+    writer.write(tensors[i].name, std::as_bytes(std::span(values)));
+  }
+  writer.commit();
+  write_file_atomic(folder / "config.json", config_to_json(config, "float32").dump(2) + "\n");
+  write_file_atomic(folder / "tokenizer.json", tiny_tokenizer_json().dump(2) + "\n");
+  write_file_atomic(folder / "tokenizer_config.json", tiny_tokenizer_config().dump(2) + "\n");
+}
+
+void write_tiny_gguf(const std::filesystem::path& path, const TinyModelOptions& options) {
+  const auto config = tiny_config(options);
+  const auto names = gguf_names(config);
+  const auto tensors = all_tensors(config);
+  std::vector<GgufTensorBytes> stored;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const auto& [name, shape] = tensors[i];
+    auto values = random_values(tensors[i], options.seed, i);
+    if (name.ends_with("q_proj.weight")) {
+      values = interleaved(values, config.num_attention_heads, shape[1]);
+    } else if (name.ends_with("k_proj.weight")) {
+      values = interleaved(values, config.num_key_value_heads, shape[1]);
+    }
+    stored.push_back({names.at(name),
+                      {shape.rbegin(), shape.rend()},
+                      block_format_by_name("F32"),
+                      as_text(values)});
+  }
+  write_file_atomic(path, gguf_bytes(gguf_values(config), stored));
+}
+
+}  // namespace assay
