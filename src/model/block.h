@@ -1,25 +1,32 @@
 #pragma once
-// One decoder block of the Llama family, on tokens that form a forest: calibration sequences are trees without
-// branches, questions share their prefixes. The same code serves calibration and scoring.
+// One decoder block of the Llama family, on tokens that form a forest: calibration sequences are
+// trees without branches, questions share their prefixes. The same code serves calibration and
+// scoring.
 
 #include <ATen/core/Tensor.h>
 
 #include <functional>
+#include <optional>
+#include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
+#include "kernels/elementwise.h"
 #include "model/checkpoint.h"
 #include "model/config.h"
 #include "model/linear.h"
 
 namespace assay {
 
-// A run of consecutive rows without a branch. Rows of a segment lie at positions first_position, +1, ...
+// A run of consecutive rows without a branch. Rows of a segment lie at positions first_position,
+// +1, ...
 struct Segment {
-  int64_t first_row = 0;       // row of its first token in the batch
+  int64_t first_row = 0;  // row of its first token in the batch
   int64_t num_rows = 0;
   int64_t first_position = 0;  // RoPE position = number of tokens before it on its path
-  int64_t parent = -1;         // index of the segment whose last token precedes it (listed earlier), -1 = root
+  int64_t parent =
+      -1;  // index of the segment whose last token precedes it (listed earlier), -1 = root
 };
 
 // The tokens of a batch in rows; parents come before children.
@@ -36,19 +43,53 @@ struct Block {
   Linear q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj;
 };
 
-// The names of the seven linears of a block in module order, as in the checkpoint: "self_attn.q_proj", ...
+// The names of the seven linears of a block in module order, as in the checkpoint:
+// "self_attn.q_proj", ...
 std::span<const std::string_view> block_linear_names();
 // "model.layers.3.self_attn.q_proj.weight"
 std::string linear_weight_name(int64_t layer, std::string_view linear);
 
-// Told the input [rows, in_features] of a linear just before it runs (q, k and v are told the same tensor).
+// Told the input [rows, in_features] of a linear just before it runs (q, k and v are told the same
+// tensor).
 using LinearInputObserver = std::function<void(std::string_view linear, const at::Tensor& input)>;
 
-// hidden [rows, hidden_size] float32 -> [rows, hidden_size]: x + attn(norm(x)), then x + mlp(norm(x)).
+// hidden [rows, hidden_size] float32 -> [rows, hidden_size]: x + attn(norm(x)), then x +
+// mlp(norm(x)).
 at::Tensor block_forward(const Block& block, const ModelConfig& config, const TokenForest& forest,
                          const at::Tensor& hidden, const LinearInputObserver& observe = {});
 
-// A block whose seven weights come from `weight_of(linear name)` (so that compressed weights can be put in), norms from the checkpoint.
+// What is the same for every block that a forest passes through. Error(kInternal) unless the
+// segments cover the rows in order, parents come first and positions follow from them. A root
+// segment may start behind position 0: then it continues a path that was computed earlier.
+struct ForestLayout {
+  ForestLayout(const ModelConfig& config, const TokenForest& forest);
+
+  std::vector<Segment> segments;
+  std::vector<int32_t> positions;  // of each row
+  kernels::RotaryTable rotary;
+};
+
+// Keys and values of a path that was computed earlier: row p is position p.
+struct PathCache {
+  at::Tensor keys, values;  // [at least the path's length, num_key_value_heads * head_dim]
+};
+
+// Memory that block_forward_ uses again from block to block.
+struct BlockScratch {
+  at::Tensor normed, queries, keys, values, attended, mlp_normed, gate, up;
+};
+
+// The same in place, and in parts: hidden becomes the block's output. With `wanted_rows`
+// (ascending) only those rows leave the block (hidden becomes [wanted rows, hidden_size]); all
+// others give keys and values alone. Afterwards scratch.keys and .values hold those of all rows,
+// [rows, num_key_value_heads * head_dim].
+void block_forward_(const Block& block, const ModelConfig& config, const ForestLayout& layout,
+                    const PathCache& path, const std::optional<std::vector<int64_t>>& wanted_rows,
+                    at::Tensor& hidden, BlockScratch& scratch,
+                    const LinearInputObserver& observe = {});
+
+// A block whose seven weights come from `weight_of(linear name)` (so that compressed weights can be
+// put in), norms from the checkpoint.
 Block make_block(const Checkpoint& checkpoint, int64_t layer,
                  const std::function<at::Tensor(std::string_view linear)>& weight_of);
 Block load_block(const Checkpoint& checkpoint, int64_t layer);  // all from the checkpoint
@@ -61,8 +102,8 @@ struct CausalLM {
   ModelConfig config;
   at::Tensor embed_tokens;  // [vocab_size, hidden_size]
   std::vector<Block> blocks;
-  at::Tensor norm;          // [hidden_size]
-  Linear lm_head;           // tied to embed_tokens where the checkpoint ties it
+  at::Tensor norm;  // [hidden_size]
+  Linear lm_head;   // tied to embed_tokens where the checkpoint ties it
 };
 
 CausalLM load_causal_lm(const Checkpoint& checkpoint);

@@ -1,0 +1,152 @@
+#include "kernels/elementwise.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/thread_pool.h"
+#include "kernels/exp.h"
+
+namespace assay::kernels {
+namespace {
+
+// Calls fn(first, last) for blocks of [0, count), in parallel.
+template <class Fn>
+void in_blocks(int64_t count, int64_t block, const Fn& fn) {
+  parallel_for((count + block - 1) / block,
+               [&](int64_t i) { fn(i * block, std::min(count, (i + 1) * block)); });
+}
+
+// Eight chains, lane i over elements i, i + 8, ...; then the lanes, in order.
+float sum_lanes(const std::array<float, 8>& lane) {
+  return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
+}
+
+float sum_of_squares_portable(const float* x, int64_t n) {
+  std::array<float, 8> lane{};
+  for (int64_t i = 0; i < n; ++i)
+    lane[static_cast<size_t>(i % 8)] = std::fma(x[i], x[i], lane[static_cast<size_t>(i % 8)]);
+  return sum_lanes(lane);
+}
+
+void scale_portable(const float* x, const float* weight, float scale, int64_t n, float* y) {
+  for (int64_t i = 0; i < n; ++i) y[i] = weight[i] * (x[i] * scale);
+}
+
+void silu_times_portable(float* gate, const float* up, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) gate[i] = gate[i] / (1.0f + exp_float(-gate[i])) * up[i];
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2,fma"))) float sum_of_squares_avx2(const float* x, int64_t n) {
+  __m256 sum = _mm256_setzero_ps();
+  int64_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    const __m256 v = _mm256_loadu_ps(x + i);
+    sum = _mm256_fmadd_ps(v, v, sum);
+  }
+  std::array<float, 8> lane;
+  _mm256_storeu_ps(lane.data(), sum);
+  for (; i < n; ++i)
+    lane[static_cast<size_t>(i % 8)] = std::fma(x[i], x[i], lane[static_cast<size_t>(i % 8)]);
+  return sum_lanes(lane);
+}
+
+__attribute__((target("avx2,fma"))) void scale_avx2(const float* x, const float* weight,
+                                                    float scale, int64_t n, float* y) {
+  const __m256 s = _mm256_set1_ps(scale);
+  int64_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    _mm256_storeu_ps(y + i, _mm256_mul_ps(_mm256_loadu_ps(weight + i),
+                                          _mm256_mul_ps(_mm256_loadu_ps(x + i), s)));
+  }
+  scale_portable(x + i, weight + i, scale, n - i, y + i);
+}
+
+__attribute__((target("avx2,fma"))) void silu_times_avx2(float* gate, const float* up, int64_t n) {
+  const __m256 one = _mm256_set1_ps(1.0f), sign = _mm256_set1_ps(-0.0f);
+  int64_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    const __m256 g = _mm256_loadu_ps(gate + i);
+    const __m256 denominator = _mm256_add_ps(one, exp_avx2(_mm256_xor_ps(g, sign)));
+    _mm256_storeu_ps(gate + i,
+                     _mm256_mul_ps(_mm256_div_ps(g, denominator), _mm256_loadu_ps(up + i)));
+  }
+  silu_times_portable(gate + i, up + i, n - i);
+}
+#endif
+
+}  // namespace
+
+void rms_norm(const float* x, int64_t num_rows, std::span<const float> weight, double eps, float* y,
+              Isa isa) {
+  const auto n = static_cast<int64_t>(weight.size());
+  in_blocks(num_rows, 64, [&](int64_t first, int64_t last) {
+    for (int64_t r = first; r < last; ++r) {
+      const float* row = x + r * n;
+#if defined(__x86_64__)
+      const bool vector = isa != Isa::kPortable;
+      const float squares = vector ? sum_of_squares_avx2(row, n) : sum_of_squares_portable(row, n);
+#else
+      const bool vector = false;
+      const float squares = sum_of_squares_portable(row, n);
+#endif
+      const auto scale = static_cast<float>(
+          1.0 / std::sqrt(static_cast<double>(squares) / static_cast<double>(n) + eps));
+#if defined(__x86_64__)
+      if (vector) {
+        scale_avx2(row, weight.data(), scale, n, y + r * n);
+        continue;
+      }
+#endif
+      scale_portable(row, weight.data(), scale, n, y + r * n);
+    }
+  });
+}
+
+void silu_times_(float* gate, const float* up, int64_t count, Isa isa) {
+  in_blocks(count, 64 * 1024, [&](int64_t first, int64_t last) {
+#if defined(__x86_64__)
+    if (isa != Isa::kPortable) return silu_times_avx2(gate + first, up + first, last - first);
+#endif
+    silu_times_portable(gate + first, up + first, last - first);
+  });
+}
+
+RotaryTable::RotaryTable(int64_t head_dim, double theta, int64_t num_positions)
+    : half_(head_dim / 2), num_positions_(num_positions) {
+  require(head_dim % 2 == 0, "rotary positions need an even head_dim, got ", head_dim);
+  cosines_.resize(static_cast<size_t>(num_positions * half_));
+  sines_.resize(cosines_.size());
+  for (int64_t i = 0; i < half_; ++i) {
+    const float exponent = static_cast<float>(2 * i) / static_cast<float>(head_dim);
+    const float inverse_frequency =
+        1.0f / static_cast<float>(std::pow(theta, static_cast<double>(exponent)));
+    for (int64_t p = 0; p < num_positions; ++p) {
+      const double angle = static_cast<float>(p) * inverse_frequency;
+      cosines_[static_cast<size_t>(p * half_ + i)] = static_cast<float>(std::cos(angle));
+      sines_[static_cast<size_t>(p * half_ + i)] = static_cast<float>(std::sin(angle));
+    }
+  }
+}
+
+void RotaryTable::rotate_(float* x, int64_t num_rows, int64_t num_heads,
+                          std::span<const int32_t> positions) const {
+  in_blocks(num_rows, 64, [&](int64_t first, int64_t last) {
+    for (int64_t r = first; r < last; ++r) {
+      const int64_t at = positions[static_cast<size_t>(r)] * half_;
+      const float *cosine = cosines_.data() + at, *sine = sines_.data() + at;
+      for (int64_t h = 0; h < num_heads; ++h) {
+        float *low = x + (r * num_heads + h) * 2 * half_, *high = low + half_;
+        for (int64_t i = 0; i < half_; ++i) {
+          const float a = low[i], b = high[i];
+          low[i] = a * cosine[i] - b * sine[i];
+          high[i] = b * cosine[i] + a * sine[i];
+        }
+      }
+    }
+  });
+}
+
+}  // namespace assay::kernels
