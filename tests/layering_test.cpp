@@ -35,7 +35,8 @@ TEST(Layering, IncludesPointUp) {
   for (const auto& entry : fs::recursive_directory_iterator(kSource)) {
     if (entry.path().extension() != ".h" && entry.path().extension() != ".cpp") continue;
     const std::string folder = fs::relative(entry.path(), kSource).begin()->string();
-    ASSERT_LT(static_cast<size_t>(rank(folder)), folders.size()) << folder << " is not in src/README.md";
+    ASSERT_LT(static_cast<size_t>(rank(folder)), folders.size())
+        << folder << " is not in src/README.md";
     std::ifstream file(entry.path());
     for (std::string line; std::getline(file, line);) {
       std::smatch match;

@@ -1,6 +1,7 @@
 #pragma once
-// One function a command: adds the subcommand to the program. The command's work runs in its callback,
-// writes results to stdout and throws assay::Error for anything that must end with exit code 2.
+// One function a command: adds the subcommand to the program. The command's work runs in its
+// callback, writes results to stdout and throws assay::Error for anything that must end with exit
+// code 2.
 
 #include <CLI/CLI.hpp>
 

@@ -8,8 +8,8 @@
 
 namespace {
 
-constexpr int kBadInput = 2;    // bad input, full disk, cannot decide
-constexpr int kInternal = 70;   // our bug
+constexpr int kBadInput = 2;   // bad input, full disk, cannot decide
+constexpr int kInternal = 70;  // our bug
 
 int run(int argc, char** argv) {
   CLI::App program{"assay: what did compression do to this language model, beyond perplexity?"};
@@ -27,9 +27,7 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) try {
-  return run(argc, argv);
-} catch (const assay::Error& e) {
+int main(int argc, char** argv) try { return run(argc, argv); } catch (const assay::Error& e) {
   std::cerr << "assay: " << e.what() << '\n';
   return e.kind == assay::ErrorKind::kInternal ? kInternal : kBadInput;
 } catch (const std::exception& e) {  // whatever no layer turned into an Error is our bug

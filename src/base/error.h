@@ -1,6 +1,6 @@
 #pragma once
-// Errors: thrown where no trustworthy number can be produced. The message names what was expected and
-// what was given; each layer that knows more puts its context in front on the way out.
+// Errors: thrown where no trustworthy number can be produced. The message names what was expected
+// and what was given; each layer that knows more puts its context in front on the way out.
 
 #include <sstream>
 #include <stdexcept>

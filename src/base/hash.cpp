@@ -35,7 +35,7 @@ Sha256& Sha256::update(std::span<const std::byte> bytes) {
 Sha256& Sha256::update(std::string_view text) { return update(std::as_bytes(std::span(text))); }
 
 std::string Sha256::hex() {
-  std::array<unsigned char, 32> digest;
+  std::array<unsigned char, 32> digest{};
   if (EVP_DigestFinal_ex(context_->evp, digest.data(), nullptr) != 1) {
     fail(ErrorKind::kInternal, "sha256: read twice");
   }

@@ -41,7 +41,8 @@ std::string nearest_name(std::string_view word, std::span<const std::string_view
 }
 
 std::string suggest(std::string_view word, std::span<const std::string_view> known) {
-  if (const auto near = nearest_name(word, known); !near.empty()) return " (did you mean '" + near + "'?)";
+  if (const auto near = nearest_name(word, known); !near.empty())
+    return " (did you mean '" + near + "'?)";
   std::string list;
   for (const auto name : known) list.append(list.empty() ? "" : ", ").append(name);
   return " (known: " + list + ")";

@@ -13,7 +13,8 @@ T json_get(const Json& object, const std::string& key, std::string_view where) {
   if constexpr (std::is_same_v<T, bool>) {
     require(found->is_boolean(), where, ": '", key, "' must be true or false, got ", found->dump());
   } else if constexpr (std::is_integral_v<T>) {
-    require(found->is_number_integer(), where, ": '", key, "' must be an integer, got ", found->dump());
+    require(found->is_number_integer(), where, ": '", key, "' must be an integer, got ",
+            found->dump());
     const bool fits = found->is_number_unsigned()
                           ? std::in_range<T>(found->template get<uint64_t>())
                           : std::in_range<T>(found->template get<int64_t>());

@@ -23,9 +23,13 @@ std::string message_of(auto&& fn) {
 
 TEST(RequireKnownKeys, NamesTheNearestKey) {
   const std::array known{"sparsity"sv, "bits"sv};
-  EXPECT_EQ(message_of([&] { require_known_keys(Json{{"sparsty", 1}}, known, "variant 2"); }),
+  EXPECT_EQ(message_of([&] {
+              require_known_keys(Json{{"sparsty", 1}}, known, "variant 2");
+            }),
             "variant 2: unknown key 'sparsty' (did you mean 'sparsity'?)");
-  EXPECT_EQ(message_of([&] { require_known_keys(Json{{"xyz", 1}}, known, "variant 2"); }),
+  EXPECT_EQ(message_of([&] {
+              require_known_keys(Json{{"xyz", 1}}, known, "variant 2");
+            }),
             "variant 2: unknown key 'xyz' (known: sparsity, bits)");
 }
 
@@ -33,16 +37,20 @@ TEST(JsonGet, RefusesOtherTypesAndValuesOutOfRange) {
   const Json object{{"bits", 300}, {"name", "x"}, {"ratio", 1}};
   EXPECT_EQ(json_get<int>(object, "bits", "o"), 300);
   EXPECT_EQ(json_get<double>(object, "ratio", "o"), 1.0);
-  EXPECT_EQ(message_of([&] { json_get<int8_t>(object, "bits", "o"); }), "o: 'bits' is out of range: 300");
-  EXPECT_EQ(message_of([&] { json_get<int>(object, "name", "o"); }), "o: 'name' must be an integer, got \"x\"");
+  EXPECT_EQ(message_of([&] { json_get<int8_t>(object, "bits", "o"); }),
+            "o: 'bits' is out of range: 300");
+  EXPECT_EQ(message_of([&] { json_get<int>(object, "name", "o"); }),
+            "o: 'name' must be an integer, got \"x\"");
   EXPECT_EQ(message_of([&] { json_get<int>(object, "none", "o"); }), "o: missing key 'none'");
   EXPECT_EQ(json_get_or(object, "none", 7, "o"), 7);
 }
 
 TEST(ParseJson, RefusesDuplicateKeysAndNamesTheByte) {
-  EXPECT_EQ(message_of([] { parse_json(R"({"a":1,"a":2})", "f.json"); }), "f.json: duplicate key 'a'");
+  EXPECT_EQ(message_of([] { parse_json(R"({"a":1,"a":2})", "f.json"); }),
+            "f.json: duplicate key 'a'");
   EXPECT_EQ(message_of([] { parse_json("{", "f.json"); }), "f.json: not valid JSON at byte 2");
-  EXPECT_EQ(parse_json(R"({"a":{"b":1},"b":2})", "f").at("b"), 2);  // the same key on two levels is fine
+  EXPECT_EQ(parse_json(R"({"a":{"b":1},"b":2})", "f").at("b"),
+            2);  // the same key on two levels is fine
 }
 
 }  // namespace

@@ -115,7 +115,8 @@ bool is_stereotyped_race_and_status(const BbqRow& row, const std::string& known_
     groups = has_hispanic ? std::vector<std::string>{"Hispanic", "Latino"}
                           : std::vector<std::string>{"Black", "African American"};
   }
-  const auto [status, race] = status_and_race(row.labels[option]);
+  const auto [status, label_race] = status_and_race(row.labels[option]);
+  const std::string& race = label_race;  // clang 14 cannot capture a structured binding
   return known_status.starts_with(status) && !race.empty() &&
          std::ranges::any_of(groups, [&](const auto& group) { return contains(group, race); });
 }

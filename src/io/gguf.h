@@ -31,8 +31,8 @@ struct GgufTensor {
   std::string name;
   std::vector<uint64_t>
       dims;  // as in the file: dims[0] is the row length (in_features), dims[1] the rows
-  const BlockFormat* format;
-  uint64_t begin, end;  // of its bytes, from the start of the file
+  const BlockFormat* format = nullptr;
+  uint64_t begin = 0, end = 0;  // of its bytes, from the start of the file
 };
 
 struct GgufFile {
