@@ -1,6 +1,7 @@
 # make demo: the main job on the real model.   make test: everything that must hold.
 .PHONY: setup build demo test bench fuzz lint peers
 BUILD := build/release
+FUZZ_SECONDS ?= 600
 
 setup:
 	@scripts/setup.sh
@@ -14,7 +15,14 @@ build: setup
 	@cmake --build $(BUILD)
 
 test: build
-	@ctest --test-dir $(BUILD) --output-on-failure
+	@ctest --test-dir $(BUILD) --output-on-failure; status=$$?; scripts/skips.py $(BUILD); exit $$status
 
 demo: build
 	@$(BUILD)/bin/assay run studies/demo.yaml
+
+fuzz: setup
+	@mkdir -p build
+	@scripts/fuzz.sh $(FUZZ_SECONDS)
+
+lint: setup
+	@scripts/lint.py

@@ -54,11 +54,11 @@ if(NOT ASSAY_FUZZ)
   target_include_directories(assay_torch SYSTEM INTERFACE
     ${TORCH_DIR}/include ${TORCH_DIR}/include/torch/csrc/api/include)
   # Without -fopenmp at::parallel_for is silently serial in our code.
-  target_compile_options(assay_torch INTERFACE -fopenmp)
+  target_compile_options(assay_torch INTERFACE $<$<CXX_COMPILER_ID:GNU>:-fopenmp>)
   target_link_libraries(assay_torch INTERFACE
     ${TORCH_DIR}/lib/libtorch_cpu.so ${TORCH_DIR}/lib/libc10.so)
   target_link_options(assay_torch INTERFACE
-    -fopenmp -Wl,-rpath,${TORCH_DIR}/lib -Wl,-rpath-link,${TORCH_DIR}/lib
+    $<$<CXX_COMPILER_ID:GNU>:-fopenmp> -Wl,-rpath,${TORCH_DIR}/lib -Wl,-rpath-link,${TORCH_DIR}/lib
     # Where set-up puts the CUDA libraries that libtorch_cpu.so of the CUDA wheel refers to.
     -Wl,-rpath-link,${TORCH_DIR}/../nvidia/cu13/lib)
 
