@@ -1,0 +1,33 @@
+#pragma once
+// The folder of a study's results: where everything in it lies, and that one run at a time writes
+// to it.
+
+#include <filesystem>
+#include <string>
+
+namespace assay {
+
+class OutputFolder {
+ public:
+  // Creates the folder and locks it. Error(kBadInput) when another run holds it or it cannot be
+  // written.
+  explicit OutputFolder(std::filesystem::path root);
+  OutputFolder(const OutputFolder&) = delete;
+  OutputFolder& operator=(const OutputFolder&) = delete;
+  ~OutputFolder();
+
+  const std::filesystem::path& root() const { return root_; }
+  std::filesystem::path variant(const std::string& variant) const;      // made when missing
+  std::filesystem::path checkpoint(const std::string& variant) const;   // of a compressed variant
+  std::filesystem::path compression(const std::string& variant) const;  // what compression reported
+  std::filesystem::path samples(const std::string& variant, const std::string& task_label) const;
+  std::filesystem::path results(const std::string& variant) const;
+  std::filesystem::path journal(const std::string& variant, const std::string& task_label) const;
+  std::filesystem::path finished(const std::string& variant, const std::string& task_label) const;
+
+ private:
+  std::filesystem::path root_;
+  int lock_ = -1;
+};
+
+}  // namespace assay
