@@ -114,6 +114,10 @@ std::vector<ItemAnswers> ask(const CausalLM& model, const Tokenizer& tokenizer,
 
   std::vector<ItemAnswers> answers;
   for (size_t i = 0; i < asked.items.size(); ++i) {
+    if (asked.items[i].requests.empty()) {  // a row that cannot be asked; its judge says why
+      answers.emplace_back();
+      continue;
+    }
     const auto found = journal.answered().find(static_cast<int64_t>(i));
     if (found == journal.answered().end()) {
       fail(ErrorKind::kInternal, asked.label, ": item ", i, " was never answered");

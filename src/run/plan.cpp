@@ -1,0 +1,189 @@
+#include "run/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "run/resources.h"
+
+namespace assay {
+namespace {
+
+constexpr int64_t kBatchRows = 2048;
+
+int64_t block_parameters(const ModelConfig& c) {
+  const int64_t attention =
+      c.hidden_size * c.head_dim * (2 * c.num_attention_heads + 2 * c.num_key_value_heads);
+  return attention + 3 * c.hidden_size * c.intermediate_size;
+}
+
+// Float32 weights, the embedding twice where the tied head is packed for products, and the batch's
+// activations.
+int64_t model_memory(const ModelConfig& c) {
+  const int64_t weights =
+      c.num_hidden_layers * block_parameters(c) + 2 * c.vocab_size * c.hidden_size;
+  const int64_t row = 6 * c.hidden_size + 3 * c.intermediate_size;
+  const int64_t keys_and_values = 2 * c.num_hidden_layers * c.num_key_value_heads * c.head_dim;
+  return 4 *
+         (weights + kBatchRows * row + (kBatchRows + c.max_position_embeddings) * keys_and_values);
+}
+
+int64_t compress_memory(const ModelConfig& c, const std::optional<StudyCalibration>& calibration) {
+  const int64_t tokens = calibration ? calibration->samples * calibration->length : 0;
+  // The decoded block, its packed copy, the compressed copy; hidden states and one linear's input.
+  return 4 * (3 * block_parameters(c) + tokens * (c.hidden_size + c.intermediate_size));
+}
+
+int64_t checkpoint_bytes(const ModelConfig& c) {
+  return 4 * (c.num_hidden_layers * block_parameters(c) +
+              c.vocab_size * c.hidden_size * (c.tie_word_embeddings ? 1 : 2));
+}
+
+PlannedVariant planned(const StudyVariant& variant, const Study& study) {
+  PlannedVariant planned{.variant = variant, .method = std::nullopt};
+  if (variant.method.empty()) return planned;
+  Json settings{{"method", variant.method}};
+  settings.update(variant.settings);
+  planned.method = method_config(settings);
+  planned.needs_calibration = method_of(*planned.method).needs_calibration;
+  require(!planned.needs_calibration || study.calibration, "method ", variant.method,
+          " needs calibration text: give the study a 'calibration'");
+  return planned;
+}
+
+AskedTask asked(const StudyTask& wanted, const Study& study, const ModelConfig& config,
+                const Tokenizer& tokenizer) {
+  AskedTask asked{.label = wanted.label(),
+                  .task = &task_named(wanted.name),
+                  .items = {},
+                  .hashes = {},
+                  .cost = {}};
+  const TaskOptions options{.limit = wanted.limit,
+                            .seed = static_cast<uint64_t>(study.seed),
+                            .max_positions = config.max_position_embeddings,
+                            .extra = wanted.options};
+  asked.items = asked.task->items(tokenizer, wanted.subset, options);
+  require(!asked.items.empty(), "no items to ask");
+  asked.hashes = item_hashes(asked.items);
+  std::vector<ScoreRequest> requests;
+  for (const Item& item : asked.items) {
+    requests.insert(requests.end(), item.requests.begin(), item.requests.end());
+  }
+  asked.cost = plan_score(requests);
+  return asked;
+}
+
+PlanCost cost_of(const Plan& plan) {
+  const ModelConfig& config = plan.base.config();
+  PlanCost cost;
+  for (const AskedTask& task : plan.tasks) {
+    cost.rows_per_variant += task.cost.computed_tokens;
+    cost.ask_gflop += ask_gflop(config, task.cost);
+  }
+  const bool compresses =
+      std::ranges::any_of(plan.variants, [](const auto& v) { return v.method.has_value(); });
+  cost.memory_bytes = model_memory(config);
+  if (compresses)
+    cost.memory_bytes =
+        std::max(cost.memory_bytes, compress_memory(config, plan.study.calibration));
+  const auto num_methods =
+      std::ranges::count_if(plan.variants, [](const auto& v) { return v.method.has_value(); });
+  cost.disk_bytes = checkpoint_bytes(config) *
+                    (plan.study.keep_checkpoints ? num_methods : std::min<int64_t>(num_methods, 1));
+  if (plan.study.calibration) {
+    // Two passes: statistics, then the inputs of the next block.
+    const auto tokens =
+        static_cast<double>(plan.study.calibration->samples * plan.study.calibration->length);
+    cost.calibrate_gflop =
+        2 * tokens * 2 * static_cast<double>(config.num_hidden_layers * block_parameters(config)) /
+        1e9;
+  }
+  cost.total_gflop = cost.ask_gflop * static_cast<double>(plan.variants.size() + 1);
+  for (const auto& variant : plan.variants) {
+    if (variant.needs_calibration) cost.total_gflop += cost.calibrate_gflop;
+  }
+  return cost;
+}
+
+std::string size_text(int64_t bytes) {
+  return fmt::format("{:.1f} GB", static_cast<double>(bytes) / 1e9);
+}
+
+void require_room(const PlanCost& cost, const std::filesystem::path& output) {
+  const int64_t memory = available_memory();
+  require(memory == 0 || cost.memory_bytes <= memory, "the study needs ",
+          size_text(cost.memory_bytes), " of memory, ", size_text(memory), " are available");
+  const int64_t disk = free_disk(output);
+  require(cost.disk_bytes <= disk, "the study needs ", size_text(cost.disk_bytes), " of disk in ",
+          output.string(), ", ", size_text(disk), " are free");
+}
+
+}  // namespace
+
+double ask_gflop(const ModelConfig& config, const ScoreStats& cost) {
+  const auto blocks = static_cast<double>(config.num_hidden_layers * block_parameters(config));
+  const auto head = static_cast<double>(config.vocab_size * config.hidden_size);
+  return 2 *
+         (static_cast<double>(cost.computed_tokens) * blocks +
+          static_cast<double>(cost.logit_rows) * head) /
+         1e9;
+}
+
+Plan make_plan(Study study) {
+  const auto model_path = in_context("model", [&] { return resolve_model(study.model); });
+  Checkpoint base = Checkpoint::open(model_path);
+  Tokenizer tokenizer = base.tokenizer();
+  Plan plan{.study = std::move(study),
+            .model_path = model_path,
+            .base = std::move(base),
+            .tokenizer = std::move(tokenizer),
+            .variants = {},
+            .tasks = {},
+            .cost = {}};
+  for (const StudyVariant& variant : plan.study.variants) {
+    plan.variants.push_back(
+        in_context("variant '" + variant.name + "'", [&] { return planned(variant, plan.study); }));
+  }
+  for (const StudyTask& task : plan.study.tasks) {
+    plan.tasks.push_back(in_context("task '" + task.label() + "'", [&] {
+      return asked(task, plan.study, plan.base.config(), plan.tokenizer);
+    }));
+  }
+  plan.cost = cost_of(plan);
+  require_room(plan.cost, plan.study.output);
+  return plan;
+}
+
+std::string plan_text(const Plan& plan, double gflops) {
+  std::string text = fmt::format("study {}: {}\n", plan.study.name, plan.base.description());
+  text += fmt::format("  variants ({}):\n", plan.variants.size());
+  for (const auto& [variant, method, needs_calibration] : plan.variants) {
+    const char* control = variant.control == Control::kPositive   ? ", positive control"
+                          : variant.control == Control::kNegative ? ", negative control"
+                                                                  : "";
+    text += fmt::format("    {}: {}{}{}\n", variant.name, method ? describe(*method) : variant.path,
+                        needs_calibration ? ", calibrated" : "", control);
+  }
+  text += fmt::format("  questions to each:\n    {:<24} {:>7} {:>9} {:>10} {:>8}\n", "task",
+                      "items", "tokens", "computed", "saved");
+  for (const AskedTask& task : plan.tasks) {
+    const double saved =
+        1 - static_cast<double>(task.cost.computed_tokens) /
+                static_cast<double>(std::max<int64_t>(task.cost.request_tokens, 1));
+    text += fmt::format("    {:<24} {:>7} {:>9} {:>10} {:>6.0f} %\n", task.label, task.items.size(),
+                        task.cost.request_tokens, task.cost.computed_tokens, saved * 100);
+  }
+  text += fmt::format(
+      "  work: {} tokens a variant, {:.1f} TFLOP in all; about {} at this machine's {:.0f} "
+      "GFLOP/s\n",
+      plan.cost.rows_per_variant, plan.cost.total_gflop / 1e3,
+      duration_text(plan.cost.total_gflop / gflops), gflops);
+  text +=
+      fmt::format("  memory: {} at the most; disk: {} in {}\n", size_text(plan.cost.memory_bytes),
+                  size_text(plan.cost.disk_bytes), plan.study.output);
+  return text;
+}
+
+}  // namespace assay

@@ -1,0 +1,50 @@
+#include "run/resources.h"
+
+#include <ATen/ATen.h>
+
+#include <chrono>
+#include <fstream>
+#include <limits>
+#include <string>
+
+#include "base/error.h"
+#include "model/linear.h"
+
+namespace assay {
+
+int64_t available_memory() {
+  std::ifstream meminfo("/proc/meminfo");
+  for (std::string word; meminfo >> word;) {
+    int64_t kib = 0;
+    if (word == "MemAvailable:" && meminfo >> kib) return kib * 1024;
+  }
+  return 0;
+}
+
+int64_t free_disk(const std::filesystem::path& path) {
+  auto existing = std::filesystem::absolute(path);
+  while (!std::filesystem::exists(existing)) existing = existing.parent_path();
+  std::error_code error;
+  const auto space = std::filesystem::space(existing, error);
+  require(!error, existing.string(), ": cannot tell the free space: ", error.message());
+  return static_cast<int64_t>(space.available);
+}
+
+double measured_gflops() {
+  constexpr int64_t kRows = 512, kWidth = 1024;
+  const Linear linear(at::ones({kWidth, kWidth}));
+  const auto x = at::ones({kRows, kWidth});
+  linear(x);
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  double seconds = 0;
+  int64_t rounds = 0;
+  while (seconds < 0.2) {
+    linear(x);
+    ++rounds;
+    seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  }
+  return 2.0 * static_cast<double>(rounds * kRows * kWidth * kWidth) / seconds / 1e9;
+}
+
+}  // namespace assay
