@@ -1,0 +1,54 @@
+#pragma once
+// The methods by name, and their settings as data: the keys of a study file and the flags of `assay
+// compress` are the same words. The type of a setting struct picks the method; one that the
+// pipeline cannot apply does not compile.
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/json.h"
+#include "compress/magnitude.h"
+#include "compress/permute.h"
+#include "compress/rtn.h"
+#include "compress/wanda.h"
+
+namespace assay {
+
+// No compression: the decoded weights as they are (a GGUF file becomes a folder that transformers
+// loads).
+struct DenseConfig {};
+
+using MethodConfig =
+    std::variant<DenseConfig, MagnitudeConfig, WandaConfig, RtnConfig, PermuteConfig>;
+
+struct Method {
+  std::string_view name;    // in a plan and on the command line
+  std::string_view source;  // paper
+  std::string_view does;    // one line for `assay ls methods`
+  bool needs_calibration = false;
+  std::span<const std::string_view> keys;    // settings it takes, beside "method" and "parity"
+  std::span<const std::string_view> parity;  // quirks of its reference, as --parity NAME
+  MethodConfig (*parse)(const Json& settings) = nullptr;
+};
+
+std::span<const Method> methods();
+
+// Error(kBadInput) names the nearest known method.
+const Method& method_named(std::string_view name);
+const Method& method_of(const MethodConfig& config);
+
+// {"method": "wanda", "sparsity": 0.5, "pattern": "2:4", "parity": "reference" | NAME | [NAME,
+// ...]} -> settings. Error(kBadInput) on a missing or unknown method, an unknown key (with the
+// nearest), a value of the wrong type or range, or a pattern beside a sparsity that it does not
+// imply.
+MethodConfig method_config(const Json& settings);
+
+// Every setting spelled out, so that method_config(to_json(c)) is c: for provenance and cache keys.
+Json to_json(const MethodConfig& config);
+
+// "wanda 2:4", "rtn 4-bit g128": for tables and folder names of people.
+std::string describe(const MethodConfig& config);
+
+}  // namespace assay

@@ -1,0 +1,122 @@
+#include "compress/methods.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace assay {
+namespace {
+
+using testing::HasSubstr;
+
+std::string error_of(const char* settings) {
+  try {
+    method_config(Json::parse(settings));
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind, ErrorKind::kBadInput);
+    return e.what();
+  }
+  return "no error";
+}
+
+template <class Config>
+Config parsed(const char* settings) {
+  return std::get<Config>(method_config(Json::parse(settings)));
+}
+
+TEST(MethodConfig, HasTheDefaultsOfTheCommandLine) {
+  const auto rtn = parsed<RtnConfig>(R"({"method": "rtn"})").quantizer;
+  EXPECT_EQ(rtn.bits, 4);
+  EXPECT_EQ(rtn.group_size, 128);
+  EXPECT_FALSE(rtn.sym);
+  EXPECT_EQ(parsed<MagnitudeConfig>(R"({"method": "magnitude"})").sparsity, 0.5);
+}
+
+TEST(MethodConfig, PatternImpliesItsSparsityAndRefusesAnother) {
+  const auto wanda = parsed<WandaConfig>(R"({"method": "wanda", "pattern": "1:4"})");
+  EXPECT_EQ(wanda.pattern, (NmPattern{1, 4}));
+  EXPECT_EQ(wanda.sparsity, 0.75);
+  EXPECT_FALSE(
+      parsed<WandaConfig>(R"({"method": "wanda", "pattern": "unstructured", "sparsity": 0.6})")
+          .pattern);
+  EXPECT_EQ(
+      parsed<WandaConfig>(R"({"method": "wanda", "pattern": "2:4", "sparsity": 0.5})").sparsity,
+      0.5);
+  EXPECT_THAT(error_of(R"({"method": "wanda", "pattern": "2:4", "sparsity": 0.6})"),
+              HasSubstr("pattern 2:4 implies sparsity 0.5, got 0.6"));
+}
+
+TEST(MethodConfig, ParityByNameOrWhole) {
+  const auto one = parsed<WandaConfig>(R"({"method": "wanda", "parity": "alpha_wrap"})");
+  EXPECT_TRUE(one.parity_alpha_wrap);
+  EXPECT_FALSE(one.parity_nm_tail);
+  const auto whole = parsed<WandaConfig>(R"({"method": "wanda", "parity": ["reference"]})");
+  EXPECT_TRUE(whole.parity_alpha_wrap && whole.parity_nm_tail && whole.parity_running_mean);
+  EXPECT_TRUE(
+      parsed<RtnConfig>(R"({"method": "rtn", "parity": "reference"})").quantizer.parity_one_sided);
+}
+
+TEST(MethodConfig, ErrorsNameTheNearest) {
+  EXPECT_THAT(error_of(R"({"method": "wandaa"})"),
+              HasSubstr("no method 'wandaa' (did you mean 'wanda'?)"));
+  EXPECT_THAT(error_of(R"({"method": "rtn", "group_sise": 64})"),
+              HasSubstr("did you mean 'group_size'?"));
+  EXPECT_THAT(error_of(R"({"method": "rtn", "sparsity": 0.5})"), HasSubstr("sparsity"));
+  EXPECT_THAT(error_of(R"({"method": "wanda", "parity": "alpha_rap"})"),
+              HasSubstr("did you mean 'alpha_wrap'?"));
+  EXPECT_THAT(error_of(R"({"method": "dense", "parity": "reference"})"), HasSubstr("parity"));
+  EXPECT_THAT(error_of(R"({"method": "rtn", "bits": "four"})"),
+              HasSubstr("'bits' must be an integer"));
+  EXPECT_THAT(error_of(R"({"method": "rtn", "bits": 16})"),
+              HasSubstr("bits must be in [1, 8], got 16"));
+  EXPECT_THAT(error_of(R"({"method": "rtn", "group_size": 0})"),
+              HasSubstr("group_size must be positive or -1"));
+  EXPECT_THAT(error_of(R"({"method": "magnitude", "sparsity": 1.2})"),
+              HasSubstr("sparsity must be in [0, 1], got 1.2"));
+  EXPECT_THAT(error_of(R"({"method": "permute", "units": "heads"})"),
+              HasSubstr("no units 'heads'"));
+  EXPECT_THAT(error_of(R"({"sparsity": 0.5})"), HasSubstr("missing key 'method'"));
+}
+
+TEST(MethodConfig, SettingsSpelledOutReadBackTheSame) {
+  for (
+      const char* settings :
+      {R"({"method": "dense"})", R"({"method": "magnitude", "sparsity": 0.3, "exact_count": true})",
+       R"({"method": "magnitude", "pattern": "4:8", "parity": "nm_tail"})",
+       R"({"method": "wanda", "alpha": true, "parity": ["alpha_wrap", "running_mean"]})",
+       R"({"method": "rtn", "bits": 3, "group_size": 64, "sym": true, "mse": true, "parity": "reference"})",
+       R"({"method": "permute", "units": "both", "seed": 7})"}) {
+    const Json given = Json::parse(settings);
+    const auto config = method_config(given);
+    const Json spelled = to_json(config);
+    EXPECT_EQ(to_json(method_config(spelled)), spelled) << settings;
+    for (const auto& [key, value] : given.items()) {
+      if (key == "parity") continue;
+      EXPECT_EQ(spelled.at(key), value) << settings;
+    }
+  }
+}
+
+TEST(Methods, TableMatchesTheSettings) {
+  for (const Method& method : methods()) {
+    const auto config = method.parse(Json{{"method", method.name}});
+    EXPECT_EQ(method_of(config).name, method.name);
+    const Json spelled = to_json(config);
+    for (const auto& [key, value] : spelled.items()) {
+      if (key == "method" || key == "parity") continue;
+      EXPECT_NE(std::ranges::find(method.keys, key), method.keys.end())
+          << method.name << ' ' << key;
+    }
+    EXPECT_EQ(spelled.size(), 1 + method.keys.size() + !method.parity.empty()) << method.name;
+  }
+  EXPECT_EQ(
+      describe(method_config(Json::parse(R"({"method": "rtn", "bits": 3, "group_size": 64})"))),
+      "rtn 3-bit g64");
+  EXPECT_EQ(describe(method_config(Json::parse(R"({"method": "wanda", "pattern": "2:4"})"))),
+            "wanda 2:4");
+  EXPECT_EQ(describe(method_config(Json::parse(R"({"method": "magnitude"})"))), "magnitude 50 %");
+}
+
+}  // namespace
+}  // namespace assay
