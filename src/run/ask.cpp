@@ -98,7 +98,8 @@ std::vector<ItemAnswers> ask(const CausalLM& model, const Tokenizer& tokenizer,
 
   const OpenRequests open = open_requests(asked.items, journal.answered());
   ItemCollector collector(asked.items);
-  ScoreOptions score_options{.batch_tokens = options.batch_tokens};
+  ScoreOptions score_options;
+  score_options.batch_tokens = options.batch_tokens;
   score_options.on_batch = [&](std::span<const int64_t> finished,
                                const std::vector<ScoreResult>& results) {
     for (const int64_t request : finished) {

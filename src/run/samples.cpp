@@ -72,7 +72,7 @@ Json sample_json(int64_t index, const Task& task, const Item& item, const ItemAn
   const auto prediction = task.prediction(sample, response);
   line["x_assay"] = {{"id", sample.id},
                      {"cluster", sample.cluster},
-                     {"group", sample.group},
+                     {"groups", sample.groups},
                      {"scores", scores},
                      {"prediction", prediction ? Json(*prediction) : Json(nullptr)},
                      {"contributions", by_outcome}};

@@ -1,0 +1,23 @@
+#pragma once
+// The weights of a variant: compressed into the output folder, or a checkpoint that was compressed
+// elsewhere.
+
+#include "base/progress.h"
+#include "run/output_folder.h"
+#include "run/plan.h"
+
+namespace assay {
+
+// What the variant's weights are, known before they are made: the base's hash, the method with
+// every setting, the calibration's source and size; of a checkpoint made elsewhere, its hash.
+Json variant_identity(const Plan& plan, const PlannedVariant& variant);
+
+// Compresses into the output folder unless an earlier run finished that; checks zeros and levels
+// against the report.
+Checkpoint variant_checkpoint(const Plan& plan, const PlannedVariant& variant,
+                              const OutputFolder& output, Progress& progress);
+
+// Deletes the weights; what compression reported stays.
+void remove_variant_checkpoint(const PlannedVariant& variant, const OutputFolder& output);
+
+}  // namespace assay
