@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/progress.h"
 #include "base/thread_pool.h"
+#include "base/version.h"
 #include "run/output_folder.h"
 #include "run/samples.h"
 #include "run/self_test.h"
@@ -28,7 +29,7 @@ struct Arm {
 };
 
 std::string ask_key(const Plan& plan, const Arm& arm, const AskedTask& asked) {
-  const Json key{{"assay_version", ASSAY_VERSION},
+  const Json key{{"assay_version", version()},
                  {"weights", arm.identity},
                  {"tokens", asked.hashes.tokens},
                  {"data", asked.hashes.data},
@@ -164,7 +165,7 @@ class StudyRun {
                      {{"model", "assay"},
                       {"model_args", plan_.model_path.filename().string()},
                       {"dtype", "float32"}}},
-                    {"x_assay", {{"version", ASSAY_VERSION}, {"weights", arm.identity}}}};
+                    {"x_assay", {{"version", version()}, {"weights", arm.identity}}}};
     output_.variant(arm.name);
     write_file_atomic(output_.results(arm.name), file.dump(2) + "\n");
   }
