@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
-#include <set>
+#include <unordered_set>
 #include <vector>
 
 #include "base/error.h"
@@ -24,6 +24,73 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   }
   return row[b.size()];
 }
+
+// Builds the tree from the parser's events. nlohmann's own builder looks for a key among those of an ordered object
+// one by one, which is quadratic for the vocabulary of a tokenizer; here a hash set finds duplicates.
+class TreeBuilder {
+ public:
+  explicit TreeBuilder(std::string_view where) : where_(where) {}
+  Json take() { return std::move(root_); }
+
+  bool null() { return add(nullptr); }
+  bool boolean(bool value) { return add(value); }
+  bool number_integer(Json::number_integer_t value) { return add(value); }
+  bool number_unsigned(Json::number_unsigned_t value) { return add(value); }
+  bool number_float(Json::number_float_t value, const std::string&) { return add(value); }
+  bool string(std::string& value) { return add(std::move(value)); }
+  bool binary(Json::binary_t&) { return false; }
+  bool start_object(size_t) { return open(Json::object()); }
+  bool start_array(size_t) { return open(Json::array()); }
+  bool end_object() { return close(); }
+  bool end_array() { return close(); }
+  bool key(std::string& key) {
+    require(open_.back().keys.insert(key).second, where_, ": duplicate key '", key, "'");
+    open_.back().key = std::move(key);
+    return true;
+  }
+  template <class Exception>
+  bool parse_error(size_t, const std::string&, const Exception& e) {
+    if constexpr (std::is_same_v<Exception, nlohmann::json::parse_error>) {
+      fail(ErrorKind::kBadInput, where_, ": not valid JSON at byte ", e.byte);
+    }
+    fail(ErrorKind::kBadInput, where_, ": not valid JSON: ", e.what());
+  }
+
+ private:
+  struct Open {
+    Json value;
+    std::string key;                       // of the member that is being read
+    std::unordered_set<std::string> keys;  // of an object
+  };
+
+  bool add(Json value) {
+    if (open_.empty()) {
+      root_ = std::move(value);
+      return true;
+    }
+    auto& [parent, key, keys] = open_.back();
+    if (parent.is_array()) {
+      parent.push_back(std::move(value));
+    } else {
+      auto& members = parent.get_ref<Json::object_t&>();
+      members.Json::object_t::Container::emplace_back(std::move(key), std::move(value));
+    }
+    return true;
+  }
+  bool open(Json empty) {
+    open_.push_back({std::move(empty), {}, {}});
+    return true;
+  }
+  bool close() {
+    Json done = std::move(open_.back().value);
+    open_.pop_back();
+    return add(std::move(done));
+  }
+
+  std::string_view where_;
+  std::vector<Open> open_;
+  Json root_;
+};
 
 }  // namespace
 
@@ -58,25 +125,9 @@ void require_known_keys(const Json& object, std::span<const std::string_view> kn
 }
 
 Json parse_json(std::string_view text, std::string_view where) {
-  std::vector<std::set<std::string>> keys;  // of the objects that are open
-  std::string duplicate;
-  const auto watch = [&](int /*depth*/, Json::parse_event_t event, Json& parsed) {
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key) {
-      auto key = parsed.get<std::string>();
-      if (!keys.back().insert(key).second && duplicate.empty()) duplicate = key;
-    }
-    return true;
-  };
-  Json value;
-  try {
-    value = Json::parse(text, watch);
-  } catch (const nlohmann::json::parse_error& e) {
-    fail(ErrorKind::kBadInput, where, ": not valid JSON at byte ", e.byte);
-  }
-  require(duplicate.empty(), where, ": duplicate key '", duplicate, "'");
-  return value;
+  TreeBuilder builder{where};
+  Json::sax_parse(text, &builder);
+  return builder.take();
 }
 
 }  // namespace assay

@@ -53,5 +53,20 @@ TEST(ParseJson, RefusesDuplicateKeysAndNamesTheByte) {
             2);  // the same key on two levels is fine
 }
 
+TEST(ParseJson, ReadsEveryKindOfValueAndKeepsTheOrderOfKeys) {
+  const std::string text = R"({"z":[1,-2,0.5,true,null,"\u00e9",[],{}],"a":{"b":[[3]]}})";
+  EXPECT_EQ(parse_json(text, "f"), Json::parse(text));
+  EXPECT_EQ(parse_json(text, "f").begin().key(), "z");
+  EXPECT_EQ(parse_json("7", "f"), 7);
+  EXPECT_EQ(message_of([] { parse_json("[1e999]", "f"); }).substr(0, 17), "f: not valid JSON");
+}
+
+// 200 000 keys take a tenth of a second; a search among the keys before each would take minutes.
+TEST(ParseJson, IsLinearInTheNumberOfKeys) {
+  std::string text = "{";
+  for (int i = 0; i < 200'000; ++i) text += (i ? ",\"" : "\"") + std::to_string(i) + "\":0";
+  EXPECT_EQ(parse_json(text + "}", "f").size(), 200'000);
+}
+
 }  // namespace
 }  // namespace assay
