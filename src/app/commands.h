@@ -7,6 +7,7 @@
 
 namespace assay::app {
 
+void add_report_command(CLI::App& program);
 void add_version_command(CLI::App& program);
 
 }  // namespace assay::app

@@ -1,0 +1,70 @@
+#include "report/markdown.h"
+
+#include "report/number_text.h"
+#include "report/text.h"
+
+namespace assay::report {
+namespace {
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : clean_line(text)) {
+    if (c == '<') {
+      out += "&lt;";
+    } else if (c == '&') {
+      out += "&amp;";
+    } else {
+      if (std::string_view("\\`*_{}[]()#|!~").find(c) != std::string_view::npos) out += '\\';
+      out += c;
+    }
+  }
+  return out;
+}
+
+void add_variant(const View& view, const Variant& variant, std::string& out) {
+  out += "\n### " + escaped(variant.name);
+  if (!variant.control.empty()) out += " (" + escaped(variant.control) + " control)";
+  out += "\n\n";
+  for (const Sentence& s : view.sentences) {
+    if (s.variant == variant.name)
+      out += "- **" + escaped(s.dimension) + "**: " + std::string(verdict_name(s.verdict)) + ". " +
+             escaped(s.text) + "\n";
+  }
+  out +=
+      "\n| task | outcome | base | variant | difference (95 % interval) | margin | detectable | "
+      "verdict |\n"
+      "|---|---|---|---|---|---|---|---|\n";
+  for (const Result* r : results_of(view, variant.name)) {
+    if (!r->primary) continue;
+    out += "| " + escaped(r->task) + " | " + escaped(r->outcome) + " | " +
+           number_text(r->base.value) + " | " + number_text(r->variant_value.value) + " | " +
+           effect_text(*r) + " | " + margin_text(*r) + " | " + mde_text(*r) + " | " +
+           std::string(verdict_glyph(r->verdict)) + " " + std::string(verdict_name(r->verdict)) +
+           (r->reason.empty() ? "" : ": " + escaped(r->reason)) + " |\n";
+  }
+}
+
+}  // namespace
+
+std::string markdown_of(const View& view) {
+  std::string out = "# assay: " + escaped(view.study) + "\n\n";
+  out += std::string(view.reference_quantized ? "> **" : "> ") + escaped(view.reference_text) +
+         (view.reference_quantized ? "**" : "") + "\n\n";
+  out += "| variant | bits per weight | zeros | size | result |\n|---|---|---|---|---|\n";
+  for (const Variant& v : view.variants) {
+    out += "| " + escaped(v.name) +
+           (v.control.empty() ? "" : " (" + escaped(v.control) + " control)") + " | " +
+           bits_text(v.bits) + " | " + percent_text(v.sparsity) + " | " + size_text(v.size_bytes) +
+           " | " + std::string(overall(view, v.name)) + " |\n";
+  }
+  out +=
+      "\nDifferences are oriented: negative is harm; × is the ratio to the base. The result is "
+      "*pass* when every primary outcome is non-inferior, "
+      "*fail* when one is worse, else *cannot decide*.\n";
+  for (const Variant& v : view.variants) {
+    if (!results_of(view, v.name).empty()) add_variant(view, v, out);
+  }
+  return out;
+}
+
+}  // namespace assay::report

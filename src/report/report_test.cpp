@@ -1,0 +1,243 @@
+#include "report/report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "report/csv.h"
+#include "report/markdown.h"
+#include "report/page.h"
+#include "report/terminal.h"
+#include "report/text.h"
+#include "report/view.h"
+
+namespace assay::report {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// The example of docs/summary-json.md: what the report reads is what is documented.
+Json documented_summary() {
+  const std::string page =
+      read_file(std::filesystem::path(ASSAY_SOURCE_DIR) / "docs" / "summary-json.md");
+  const size_t start = page.find("```json\n") + 8;
+  return parse_json(std::string_view(page).substr(start, page.find("\n```", start) - start),
+                    "docs/summary-json.md");
+}
+
+// Every string that is not one of the schema's words replaced by `text`.
+void poison(Json& value, const std::string& text) {
+  for (auto& [key, entry] : value.items()) {
+    if (key == "verdict" || key == "direction" || key == "scale" || key == "control") continue;
+    if (entry.is_string()) {
+      entry = text;
+    } else if (entry.is_structured()) {
+      poison(entry, text);
+    }
+  }
+}
+
+size_t fields_of_csv_line(const std::string& line) {
+  size_t fields = 1;
+  bool quoted = false;
+  for (const char c : line) {
+    if (c == '"') quoted = !quoted;
+    if (c == ',' && !quoted) ++fields;
+  }
+  return fields;
+}
+
+TEST(View, ReadsTheDocumentedExample) {
+  const View view = view_of_summary(documented_summary());
+  EXPECT_EQ(view.study, "smollm2-demo");
+  EXPECT_TRUE(view.reference_quantized);
+  ASSERT_EQ(view.variants.size(), 1u);
+  EXPECT_EQ(view.variants[0].settings, "bits 3, group_size 64");
+  ASSERT_EQ(view.results.size(), 1u);
+  const Result& r = view.results[0];
+  EXPECT_EQ(r.verdict, Verdict::kWorse);
+  EXPECT_DOUBLE_EQ(r.difference.low, -0.103);
+  EXPECT_EQ(r.base_only, 114);
+  EXPECT_EQ(r.changed, 203);
+  EXPECT_EQ(r.unscored_reasons, "variant: NaN × 1");
+  EXPECT_EQ(r.cross_check, "CR2, Satterthwaite 87.1 df: [−0.104, −0.036]");
+  EXPECT_EQ(view.flipped.at(0).changed.prediction, 0);
+  EXPECT_EQ(view.num_flipped, 161);
+  EXPECT_EQ(overall(view, "rtn-3bit"), "fail");
+}
+
+TEST(View, NamesTheEntryThatIsWrong) {
+  const auto message_of = [](const Json& summary) -> std::string {
+    try {
+      view_of_summary(summary);
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind, ErrorKind::kBadInput);
+      return e.what();
+    }
+    return "nothing thrown";
+  };
+  Json summary = documented_summary();
+  summary["results"][0]["verdict"] = "wors";
+  EXPECT_EQ(message_of(summary), "summary: results[0]: no verdict 'wors' (did you mean 'worse'?)");
+  summary = documented_summary();
+  summary["results"][0]["p"] = "small";
+  EXPECT_EQ(message_of(summary), "summary: results[0]: 'p' must be a number, got \"small\"");
+  summary = documented_summary();
+  summary["variants"][0].erase("name");
+  EXPECT_EQ(message_of(summary), "summary: variants[0]: missing key 'name'");
+  summary = documented_summary();
+  summary["results"] = 3;
+  EXPECT_EQ(message_of(summary), "summary: 'results' must be a list, got number");
+}
+
+// By statistics' rule: any worse primary outcome fails, else any undecided one cannot decide, else
+// pass.
+TEST(Overall, FollowsTheGatesRule) {
+  View view;
+  const auto add = [&](Verdict verdict, bool primary) {
+    Result& r = view.results.emplace_back();
+    r.variant = "v";
+    r.verdict = verdict;
+    r.primary = primary;
+  };
+  EXPECT_EQ(overall(view, "v"), "–");
+  add(Verdict::kMuchWorse, false);  // exploratory: decides nothing
+  EXPECT_EQ(overall(view, "v"), "–");
+  add(Verdict::kNonInferior, true);
+  EXPECT_EQ(overall(view, "v"), "pass");
+  add(Verdict::kNotInterpretable, true);
+  EXPECT_EQ(overall(view, "v"), "cannot decide");
+  add(Verdict::kWorse, true);
+  EXPECT_EQ(overall(view, "v"), "fail");
+}
+
+TEST(Csv, HasOneValueForEveryColumn) {
+  const std::string csv = csv_of(view_of_summary(documented_summary()));
+  std::istringstream lines(csv);
+  std::string header, row;
+  std::getline(lines, header);
+  std::getline(lines, row);
+  EXPECT_EQ(fields_of_csv_line(header), fields_of_csv_line(row));
+  EXPECT_THAT(row, HasSubstr("rtn-3bit,rtn,\"bits 3, group_size 64\",,3.5,0"));
+  EXPECT_THAT(row, HasSubstr(",-0.07,-0.103,-0.037,0.05,0.047,"));
+}
+
+TEST(Csv, DisarmsFormulasAndQuotesSeparators) {
+  Json summary = documented_summary();
+  summary["results"][0]["reason"] = "=HYPERLINK(\"x\"),\nnext";
+  const std::string csv = csv_of(view_of_summary(summary));
+  EXPECT_THAT(csv, HasSubstr(",\"'=HYPERLINK(\"\"x\"\"),\nnext\","));
+}
+
+TEST(Markdown, ShowsReferenceVerdictAndDetectableEffect) {
+  const std::string markdown = markdown_of(view_of_summary(documented_summary()));
+  EXPECT_THAT(markdown, HasSubstr("> **reference = dequantized Q4\\_1, not the published model**"));
+  EXPECT_THAT(markdown, HasSubstr("| rtn-3bit | 3.50 | 0.0 % | 61.0 MB | fail |"));
+  EXPECT_THAT(markdown, HasSubstr("| −0.070 [−0.103, −0.037] | 0.050 | 0.047 | ▼ worse"));
+}
+
+TEST(Markdown, EscapesWhatWouldBeMarkup) {
+  Json summary = documented_summary();
+  summary["study"] = "[x](javascript:1) <b> | `a` \n# h";
+  EXPECT_THAT(markdown_of(view_of_summary(summary)),
+              HasSubstr("# assay: \\[x\\]\\(javascript:1\\) &lt;b> \\| \\`a\\`  \\# h\n"));
+}
+
+TEST(TerminalTable, FitsTheWidthAndKeepsColoursApart) {
+  const View view = view_of_summary(documented_summary());
+  for (const size_t width : {40u, 60u, 100u, 200u}) {
+    std::istringstream lines(terminal_table(view, width, Colours::kNone));
+    for (std::string line; std::getline(lines, line);) {
+      EXPECT_LE(display_width(line), width) << line;
+      EXPECT_THAT(line, Not(HasSubstr("\x1b")));
+    }
+  }
+  EXPECT_THAT(terminal_table(view, 120, Colours::kAnsi),
+              HasSubstr("\x1b[31m▼ −0.070 [−0.103, −0.037]\x1b[0m"));
+}
+
+TEST(TerminalTable, LetsNoEscapeSequenceThrough) {
+  Json summary = documented_summary();
+  poison(summary, "\x1b]0;owned\x07\n\x1b[2J");
+  EXPECT_THAT(terminal_table(view_of_summary(summary), 100, Colours::kNone),
+              Not(HasSubstr("\x1b")));
+}
+
+TEST(Page, SaysWhatTheSummarySays) {
+  const std::string page = page_of(view_of_summary(documented_summary()));
+  EXPECT_THAT(page, HasSubstr("reference = dequantized Q4_1, not the published model"));
+  EXPECT_THAT(page, HasSubstr("<td class=\"num\">0.620 [0.585, 0.655]</td>"));
+  EXPECT_THAT(page, HasSubstr("stereoqa acc fell by 0.070 [0.037, 0.103]"));
+  EXPECT_THAT(page, HasSubstr("I saw ..."));
+  EXPECT_THAT(page, HasSubstr("0 of 64 results differ"));
+  EXPECT_THAT(page, HasSubstr("Nothing here is a statement about the original model"));
+}
+
+TEST(Page, LoadsNothingAndAllowsOnlyItsOwnScript) {
+  const std::string page = page_of(view_of_summary(documented_summary()));
+  EXPECT_THAT(page, HasSubstr("default-src 'none'; script-src 'sha256-"));
+  EXPECT_THAT(page, Not(HasSubstr("unsafe-inline")));
+  EXPECT_THAT(page, Not(HasSubstr("src=\"")));
+  EXPECT_THAT(page, Not(HasSubstr("<link")));
+  EXPECT_THAT(page, Not(HasSubstr("style=\"")));
+}
+
+TEST(Page, LetsNoTextBecomeMarkup) {
+  const View clean = view_of_summary(documented_summary());
+  const auto count_of = [](const std::string& page, std::string_view what) {
+    size_t n = 0;
+    for (size_t at = page.find(what); at != std::string::npos; at = page.find(what, at + 1)) ++n;
+    return n;
+  };
+  const std::string expected = page_of(clean);
+  for (const std::string text :
+       {"</script><script>hacked()</script>", "<!--<script>", "\"><img src=x onerror=hacked()>",
+        "'><svg/onload=hacked()>", "</style><base href=//x>", "\xFF\xFE<b>"}) {
+    SCOPED_TRACE(text);
+    Json summary = documented_summary();
+    poison(summary, text);
+    const std::string page = page_of(view_of_summary(summary));
+    // As many tags of each kind as with harmless text.
+    for (const char* tag :
+         {"<script", "</script", "<style", "<img", "<svg", "<base", "<b>", "<!--", "<td", "<li"}) {
+      EXPECT_EQ(count_of(page, tag), count_of(expected, tag)) << tag;
+    }
+  }
+}
+
+TEST(Page, IsTheSameForTheSameSummary) {
+  EXPECT_EQ(page_of(view_of_summary(documented_summary())),
+            page_of(view_of_summary(documented_summary())));
+}
+
+TEST(WriteReports, WritesFourFilesAndReadsItsSummaryAgain) {
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("report_test_" + std::to_string(getpid()));
+  std::filesystem::create_directories(folder);
+  const Json summary = documented_summary();
+  write_reports(summary, folder);
+  for (const char* name : {"report.html", "summary.json", "summary.csv", "summary.md"}) {
+    EXPECT_TRUE(std::filesystem::exists(folder / name)) << name;
+  }
+  EXPECT_EQ(read_summary(folder), summary);
+  EXPECT_EQ(read_summary(folder / "summary.json"), summary);
+  std::filesystem::remove_all(folder);
+}
+
+TEST(WriteReports, ChecksTheSummaryBeforeItWritesAnything) {
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("report_test_bad_" + std::to_string(getpid()));
+  std::filesystem::create_directories(folder);
+  EXPECT_THROW(write_reports(Json::object(), folder), Error);
+  EXPECT_TRUE(std::filesystem::is_empty(folder));
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace assay::report
