@@ -45,6 +45,12 @@ TEST(JsonGet, RefusesOtherTypesAndValuesOutOfRange) {
   EXPECT_EQ(json_get_or(object, "none", 7, "o"), 7);
 }
 
+TEST(JsonGet, GivesTextThatIsNoUtf8AndShowsItInErrors) {
+  const Json object{{"text", "\xFF"}};
+  EXPECT_EQ(json_get<std::string>(object, "text", "o"), "\xFF");
+  EXPECT_EQ(message_of([&] { json_get<int>(object, "text", "o"); }), "o: 'text' must be an integer, got \"\uFFFD\"");
+}
+
 TEST(ParseJson, RefusesDuplicateKeysAndNamesTheByte) {
   EXPECT_EQ(message_of([] { parse_json(R"({"a":1,"a":2})", "f.json"); }),
             "f.json: duplicate key 'a'");
