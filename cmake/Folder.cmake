@@ -8,7 +8,7 @@ set_property(GLOBAL PROPERTY ASSAY_FOLDERS "")
 function(assay_link target)
   cmake_parse_arguments(ARG "TORCH" "" "LIBS" ${ARGN})
   target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/src)
-  target_link_libraries(${target} PRIVATE ${ARG_LIBS} assay_flags nlohmann_json::nlohmann_json fmt::fmt
+  target_link_libraries(${target} PRIVATE ${ARG_LIBS} assay_flags nlohmann_json::nlohmann_json fmt::fmt-header-only
     yaml-cpp OpenSSL::Crypto PkgConfig::PCRE2 PkgConfig::UTF8PROC Threads::Threads)
   if(ARG_TORCH)
     target_link_libraries(${target} PRIVATE assay_torch)
