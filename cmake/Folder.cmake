@@ -9,7 +9,7 @@ function(assay_link target)
   cmake_parse_arguments(ARG "TORCH" "" "LIBS" ${ARGN})
   target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/src)
   target_link_libraries(${target} PRIVATE ${ARG_LIBS} assay_flags nlohmann_json::nlohmann_json fmt::fmt-header-only
-    yaml-cpp OpenSSL::Crypto PkgConfig::PCRE2 PkgConfig::UTF8PROC Threads::Threads)
+    yaml-cpp OpenSSL::Crypto ZLIB::ZLIB PkgConfig::PCRE2 PkgConfig::UTF8PROC Threads::Threads)
   if(ARG_TORCH)
     target_link_libraries(${target} PRIVATE assay_torch)
     target_precompile_headers(${target} REUSE_FROM assay_pch)

@@ -14,7 +14,7 @@ exec 9>"$cache/setup.lock"
 flock 9  # a second set-up waits for the first, then finds everything there
 
 packages=(g++ cmake ninja-build ccache make pkg-config unzip ca-certificates python3-pip python3-venv git
-  nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libfmt-dev libpcre2-dev libutf8proc-dev libssl-dev
+  nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libfmt-dev libpcre2-dev libutf8proc-dev libssl-dev zlib1g-dev
   libboost-dev libgtest-dev libgmock-dev libbenchmark-dev clang-14 libclang-rt-14-dev clang-format-14
   clang-tidy-14 unicode-cldr-core chromium)
 installed=$(dpkg-query -W -f='${Package} ${Status}\n' "${packages[@]}" 2>/dev/null || true)
