@@ -1,0 +1,73 @@
+#include "calibration/hidden_states.h"
+
+#include <ATen/ATen.h>
+
+#include <string>
+
+#include "base/error.h"
+
+namespace assay {
+
+std::vector<CalibrationBatch> embed_sequences(const at::Tensor& embed_tokens,
+                                              const std::vector<std::vector<int32_t>>& sequences,
+                                              int64_t batch_tokens) {
+  std::vector<CalibrationBatch> batches;
+  std::vector<std::vector<int32_t>> together;
+  int64_t rows = 0;
+  const auto finish_batch = [&] {
+    if (together.empty()) return;
+    CalibrationBatch& batch = batches.emplace_back();
+    batch.forest = forest_of_sequences(together);
+    for (const auto& ids : together)
+      batch.sequence_rows.push_back(static_cast<int64_t>(ids.size()));
+    batch.hidden = embed(embed_tokens, batch.forest);
+    together.clear();
+    rows = 0;
+  };
+  for (const auto& ids : sequences) {
+    require(!ids.empty(), "calibration: an empty sequence");
+    if (rows + static_cast<int64_t>(ids.size()) > batch_tokens) finish_batch();
+    together.push_back(ids);
+    rows += static_cast<int64_t>(ids.size());
+  }
+  finish_batch();
+  return batches;
+}
+
+std::string_view first_with_same_input(std::string_view linear) {
+  if (linear == "self_attn.k_proj" || linear == "self_attn.v_proj") return "self_attn.q_proj";
+  if (linear == "mlp.up_proj") return "mlp.gate_proj";
+  return linear;
+}
+
+std::map<std::string_view, at::Tensor> block_input_norms(
+    const Block& block, const ModelConfig& config, const std::vector<CalibrationBatch>& batches,
+    NormSum sum) {
+  std::map<std::string_view, InputNorms> gathered;
+  for (const CalibrationBatch& batch : batches) {
+    block_forward(
+        block, config, batch.forest, batch.hidden,
+        [&](std::string_view linear, const at::Tensor& input) {
+          if (first_with_same_input(linear) != linear) return;
+          in_context(linear, [&] {
+            gathered.try_emplace(linear, sum).first->second.add(input, batch.sequence_rows);
+          });
+        });
+  }
+  std::map<std::string_view, at::Tensor> norms;
+  for (const std::string_view linear : block_linear_names()) {
+    const auto source = gathered.find(first_with_same_input(linear));
+    if (source == gathered.end())
+      fail(ErrorKind::kInternal, "block_input_norms: nothing was told of ", linear);
+    norms[linear] = in_context(linear, [&] { return source->second.norms(); });
+  }
+  return norms;
+}
+
+void pass_through_(const Block& block, const ModelConfig& config,
+                   std::vector<CalibrationBatch>& batches) {
+  for (CalibrationBatch& batch : batches)
+    batch.hidden = block_forward(block, config, batch.forest, batch.hidden);
+}
+
+}  // namespace assay
