@@ -1,6 +1,5 @@
 #include "compress/rtn.h"
 
-#include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/types.h>
@@ -8,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/thread_pool.h"
 
 namespace assay {
 namespace {
@@ -151,12 +151,12 @@ TEST(Rtn, SearchNeverLosesAgainstTheFullRange) {
 TEST(Rtn, DoesNotDependOnTheNumberOfThreads) {
   at::manual_seed(8);
   const auto weight = torch::randn({200, 300});
-  const int threads = at::get_num_threads();
-  at::set_num_threads(1);
+  const int64_t threads = num_threads();
+  set_num_threads(1);
   const auto one = rtn(weight, {.mse = true});
-  at::set_num_threads(2);
+  set_num_threads(2);
   const auto two = rtn(weight, {.mse = true});
-  at::set_num_threads(threads);
+  set_num_threads(threads);
   EXPECT_TRUE(at::equal(one.values, two.values));
 }
 

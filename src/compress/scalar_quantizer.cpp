@@ -1,7 +1,6 @@
 #include "compress/scalar_quantizer.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cmath>
@@ -9,6 +8,7 @@
 
 #include "base/error.h"
 #include "compress/metric.h"
+#include "compress/row_blocks.h"
 
 namespace assay {
 namespace {
@@ -77,8 +77,7 @@ Grid grid_of_group(const float* x, int64_t n, const QuantizerConfig& config, flo
 // fn(row, group, first column, width), rows in parallel.
 template <class Fn>
 void for_each_group(int64_t rows, int64_t cols, int64_t group_size, const Fn& fn) {
-  const int64_t grain = std::max<int64_t>(1, (1 << 14) / cols);
-  at::parallel_for(0, rows, grain, [&](int64_t begin, int64_t end) {
+  for_each_row_block(rows, cols, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       for (int64_t group = 0, first = 0; first < cols; ++group, first += group_size) {
         fn(row, group, first, std::min(group_size, cols - first));

@@ -1,7 +1,6 @@
 #include "compress/selection.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <array>
@@ -9,13 +8,15 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/thread_pool.h"
+#include "compress/row_blocks.h"
 #include "compress/selection_plain.h"
 
 namespace assay {
 namespace {
 
 constexpr uint32_t kNanKey = UINT32_MAX;
-constexpr int64_t kGrain = 1 << 15;  // entries of one task
+constexpr int64_t kRange = 1 << 15;  // entries of a task that has no rows
 
 // An unsigned image of a float32 that orders as the values do, with one key for both zeros and NaN
 // on top.
@@ -79,15 +80,13 @@ void write_mask(const uint32_t* keys, int64_t n, uint32_t threshold, int64_t num
   }
 }
 
-int64_t num_tasks(int64_t numel) { return std::max<int64_t>(1, (numel + kGrain - 1) / kGrain); }
+int64_t num_ranges(int64_t numel) { return (numel + kRange - 1) / kRange; }
 
-// fn(begin, end) over consecutive ranges of kGrain entries.
+// fn(index, begin, end) over consecutive ranges of kRange entries, in parallel.
 template <class Fn>
 void for_each_range(int64_t numel, const Fn& fn) {
-  at::parallel_for(0, num_tasks(numel), 1, [&](int64_t first, int64_t last) {
-    for (int64_t task = first; task < last; ++task) {
-      fn(task, task * kGrain, std::min(numel, (task + 1) * kGrain));
-    }
+  parallel_for(num_ranges(numel), [&](int64_t range) {
+    fn(range, range * kRange, std::min(numel, (range + 1) * kRange));
   });
 }
 
@@ -95,16 +94,14 @@ void for_each_range(int64_t numel, const Fn& fn) {
 // not change them.
 template <class BucketOf>
 std::vector<int64_t> count_keys(const float* values, int64_t numel, const BucketOf& bucket_of) {
-  const int64_t slices = std::max(1, at::get_num_threads());
+  const int64_t slices = num_threads();
   std::vector<std::vector<int64_t>> partial(static_cast<size_t>(slices));
-  at::parallel_for(0, slices, 1, [&](int64_t first, int64_t last) {
-    for (int64_t slice = first; slice < last; ++slice) {
-      auto& counts = partial[static_cast<size_t>(slice)];
-      counts.assign(1 << 16, 0);
-      for (int64_t i = numel * slice / slices; i < numel * (slice + 1) / slices; ++i) {
-        const int64_t bucket = bucket_of(order_key(values[i]));
-        if (bucket >= 0) ++counts[static_cast<size_t>(bucket)];
-      }
+  parallel_for(slices, [&](int64_t slice) {
+    auto& counts = partial[static_cast<size_t>(slice)];
+    counts.assign(1 << 16, 0);
+    for (int64_t i = numel * slice / slices; i < numel * (slice + 1) / slices; ++i) {
+      const int64_t bucket = bucket_of(order_key(values[i]));
+      if (bucket >= 0) ++counts[static_cast<size_t>(bucket)];
     }
   });
   for (size_t slice = 1; slice < partial.size(); ++slice) {
@@ -168,10 +165,10 @@ at::Tensor keep_largest_per_row(const at::Tensor& metric, int64_t num_pruned) {
   auto keep = at::ones(metric.sizes(), metric.options().dtype(at::kBool));
   if (num_pruned == 0) return keep;
   const auto values = metric.contiguous();
-  const int64_t cols = metric.size(1), grain = std::max<int64_t>(1, kGrain / cols);
+  const int64_t cols = metric.size(1);
   const float* in = values.const_data_ptr<float>();
   bool* out = keep.data_ptr<bool>();
-  at::parallel_for(0, metric.size(0), grain, [&](int64_t first, int64_t last) {
+  for_each_row_block(metric.size(0), cols, [&](int64_t first, int64_t last) {
     RowSelector selector;
     for (int64_t row = first; row < last; ++row) {
       const auto [key, num_below] = selector.threshold(in + row * cols, cols, num_pruned - 1);
@@ -192,17 +189,17 @@ at::Tensor keep_largest_of_matrix(const at::Tensor& metric, int64_t num_pruned) 
   const int64_t numel = metric.numel();
   const auto [key, num_below] = matrix_threshold(in, numel, num_pruned - 1);
   // Ties go in order of index: each range must know how many equal entries come before it.
-  std::vector<int64_t> equal_before(static_cast<size_t>(num_tasks(numel)) + 1, 0);
-  for_each_range(numel, [&, key = key](int64_t task, int64_t begin, int64_t end) {
-    equal_before[static_cast<size_t>(task) + 1] =
+  std::vector<int64_t> equal_before(static_cast<size_t>(num_ranges(numel)) + 1, 0);
+  for_each_range(numel, [&, key = key](int64_t range, int64_t begin, int64_t end) {
+    equal_before[static_cast<size_t>(range) + 1] =
         std::count_if(in + begin, in + end, [&](float v) { return order_key(v) == key; });
   });
   for (size_t i = 1; i < equal_before.size(); ++i) equal_before[i] += equal_before[i - 1];
   for_each_range(
-      numel, [&, key = key, num_below = num_below](int64_t task, int64_t begin, int64_t end) {
+      numel, [&, key = key, num_below = num_below](int64_t range, int64_t begin, int64_t end) {
         std::vector<uint32_t> keys(static_cast<size_t>(end - begin));
         std::transform(in + begin, in + end, keys.begin(), order_key);
-        const int64_t left = num_pruned - num_below - equal_before[static_cast<size_t>(task)];
+        const int64_t left = num_pruned - num_below - equal_before[static_cast<size_t>(range)];
         write_mask(keys.data(), end - begin, key, left, out + begin);
       });
   return keep;
@@ -239,8 +236,7 @@ at::Tensor keep_n_of_m(const at::Tensor& metric, NmPattern pattern, NmTail tail)
                                : m == 4 ? keep_group<4>
                                : m == 8 ? keep_group<8>
                                         : keep_group<0>;
-  const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, cols));
-  at::parallel_for(0, metric.size(0), grain, [&](int64_t first, int64_t last) {
+  for_each_row_block(metric.size(0), cols, [&](int64_t first, int64_t last) {
     std::vector<uint32_t> keys(static_cast<size_t>(cols));
     for (int64_t row = first; row < last; ++row) {
       std::transform(in + row * cols, in + (row + 1) * cols, keys.begin(), order_key);

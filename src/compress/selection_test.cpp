@@ -1,6 +1,5 @@
 #include "compress/selection.h"
 
-#include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/types.h>
@@ -9,6 +8,7 @@
 #include <functional>
 
 #include "base/error.h"
+#include "base/thread_pool.h"
 #include "compress/selection_plain.h"
 
 namespace assay {
@@ -143,12 +143,12 @@ TEST(Selection, DoesNotDependOnTheNumberOfThreads) {
     return at::stack({keep_largest_per_row(metric, 350), keep_largest_of_matrix(metric, 105001),
                       keep_above_rank(metric, 105000), keep_n_of_m(metric, {2, 4})});
   };
-  const int threads = at::get_num_threads();
-  at::set_num_threads(1);
+  const int64_t threads = num_threads();
+  set_num_threads(1);
   const auto one = all();
-  at::set_num_threads(2);
+  set_num_threads(2);
   const auto two = all();
-  at::set_num_threads(threads);
+  set_num_threads(threads);
   EXPECT_TRUE(at::equal(one, two));
 }
 

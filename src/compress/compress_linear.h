@@ -1,0 +1,41 @@
+#pragma once
+// One linear, one method: weight in, weight out, with what there is to say about it.
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <string_view>
+
+#include "compress/methods.h"
+
+namespace assay {
+
+struct LinearInput {
+  std::string_view tensor;  // "model.layers.0.self_attn.q_proj.weight"
+  at::Tensor weight;        // [out_features, in_features] float32
+  at::Tensor
+      input_norm;  // [in_features] float32 where the method needs calibration, else undefined
+};
+
+struct CompressedLinear {
+  at::Tensor
+      weight;  // [out_features, in_features] float32: what the compressed layer computes with
+  // Bits per weight in the format that the method is for, side data included (docs/adr/0030):
+  // values count 16 bits, an unstructured mask one bit a weight, N:M positions ceil(log2 M) bits a
+  // kept weight, a group's scale 16 bits and its zero as many as a code.
+  double bits = 16;
+  int64_t levels_per_group =
+      0;                   // distinct values that a group of a row can hold; 0 = not quantized
+  int64_t group_size = 0;  // columns of that group
+  std::string note;  // what a reader must know: a tail group, a pattern's tail; empty when nothing
+};
+
+// Errors as the method's function, not yet naming the tensor.
+CompressedLinear compress_linear(const MethodConfig& config, const LinearInput& input);
+
+// 16-bit values under a mask with this fraction of zeros: min(16, 16 (1 - sparsity) + 1).
+double unstructured_bits(double sparsity);
+double nm_bits(NmPattern pattern);
+double quantized_bits(int64_t in_features, const QuantizerConfig& config);
+
+}  // namespace assay

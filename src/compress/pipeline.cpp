@@ -1,0 +1,244 @@
+#include "compress/pipeline.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "base/error.h"
+#include "base/version.h"
+#include "calibration/hidden_states.h"
+#include "compress/compress_linear.h"
+#include "model/block.h"
+
+namespace assay {
+namespace {
+
+struct SaveDtype {
+  std::string_view name;
+  at::ScalarType type;
+};
+constexpr std::array kSaveDtypes{SaveDtype{"float32", at::kFloat},
+                                 SaveDtype{"bfloat16", at::kBFloat16},
+                                 SaveDtype{"float16", at::kHalf}};
+
+at::ScalarType save_type(const std::string& name) {
+  const auto found = std::ranges::find(kSaveDtypes, name, &SaveDtype::name);
+  if (found != kSaveDtypes.end()) return found->type;
+  std::array<std::string_view, kSaveDtypes.size()> known;
+  std::ranges::transform(kSaveDtypes, known.begin(), &SaveDtype::name);
+  fail(ErrorKind::kBadInput, "no save_dtype '", name, "'", suggest(name, known));
+}
+
+// The values that are left when the tensor is stored as `type`. Error(kBadInput) when a finite
+// value overflows.
+at::Tensor as_stored(const at::Tensor& tensor, at::ScalarType type, const std::string& name) {
+  if (type == at::kFloat) return tensor;
+  const auto stored = tensor.to(type).to(at::kFloat);
+  require(at::isfinite(stored).all().item<bool>(), name, ": a value does not fit ", type);
+  return stored;
+}
+
+double frobenius(const at::Tensor& tensor) { return tensor.to(at::kDouble).norm().item<double>(); }
+
+// One run: where the work stands and where results go.
+class Run {
+ public:
+  Run(const Checkpoint& checkpoint, const MethodConfig& config, const CalibrationSet* calibration,
+      const TensorSink& write, const CompressOptions& options)
+      : checkpoint_(checkpoint),
+        config_(config),
+        write_(write),
+        options_(options),
+        type_(save_type(options.save_dtype)) {
+    const Method& method = method_of(config);
+    if (!method.needs_calibration) return;
+    require(calibration != nullptr && !calibration->sequences.empty(), "method ", method.name,
+            " needs calibration text");
+    calibrated_ = true;
+    batches_ = embed_sequences(checkpoint.tensor("model.embed_tokens.weight"),
+                               calibration->sequences, options.batch_tokens);
+  }
+
+  CompressionReport walk() {
+    const int64_t num_layers = checkpoint_.config().num_hidden_layers;
+    // A forward pass costs its products, selection and rounding a few operations a weight.
+    const double tokens = num_rows(), pass = 2 * tokens, compressing = 200;
+    total_ = static_cast<double>(num_layers) * (compressing + (calibrated_ ? 2 * pass : 0)) -
+             (calibrated_ ? pass : 0);
+    for (int64_t layer = 0; layer < num_layers; ++layer) {
+      in_context("layer " + std::to_string(layer), [&] { walk_block(layer, pass, compressing); });
+    }
+    copy_the_rest();
+    return std::move(report_);
+  }
+
+ private:
+  double num_rows() const {
+    double rows = 0;
+    for (const auto& batch : batches_) rows += static_cast<double>(batch.hidden.size(0));
+    return rows;
+  }
+
+  void advance(double units, const std::string& stage) {
+    done_ += units;
+    if (options_.on_progress) options_.on_progress(done_, total_, stage);
+  }
+
+  void walk_block(int64_t layer, double pass, double compressing) {
+    const ModelConfig& model = checkpoint_.config();
+    const std::string stage =
+        "layer " + std::to_string(layer + 1) + " of " + std::to_string(model.num_hidden_layers);
+    if (!calibrated_) {
+      for (const std::string_view linear : block_linear_names()) {
+        finish_linear(layer, linear, {});
+        advance(compressing / 7, stage);
+      }
+      return;
+    }
+    std::map<std::string_view, at::Tensor> norms;
+    {
+      const Block dense = load_block(checkpoint_, layer);
+      norms = block_input_norms(dense, model, batches_, norm_sum());
+    }
+    advance(pass, stage + ": statistics gathered");
+    const Block compressed = make_block(checkpoint_, layer, [&](std::string_view linear) {
+      auto weight = finish_linear(layer, linear, norms.at(linear));
+      advance(compressing / 7, stage);
+      return weight;
+    });
+    if (layer + 1 == model.num_hidden_layers) return;
+    pass_through_(compressed, model, batches_);
+    advance(pass, stage + ": passed through");
+  }
+
+  NormSum norm_sum() const {
+    const auto* wanda = std::get_if<WandaConfig>(&config_);
+    return wanda != nullptr && wanda->parity_running_mean ? NormSum::kFloatRunningMean
+                                                          : NormSum::kDouble;
+  }
+
+  // Compresses, writes and reports one linear; returns the weight as stored.
+  at::Tensor finish_linear(int64_t layer, std::string_view linear, const at::Tensor& input_norm) {
+    return in_context(linear, [&] {
+      const std::string name = linear_weight_name(layer, linear);
+      const at::Tensor weight = checkpoint_.tensor(name);
+      CompressedLinear result = compress_linear(config_, {name, weight, input_norm});
+      const at::Tensor stored = as_stored(result.weight, type_, name);
+      LinearReport report;
+      report.tensor = name;
+      report.rows = weight.size(0);
+      report.cols = weight.size(1);
+      report.zeros = (stored == 0).sum().item<int64_t>();
+      report.bits = result.bits;
+      report.weight_error = weight_error(weight, stored);
+      report.levels_per_group = result.levels_per_group;
+      report.group_size = result.group_size;
+      report.note = std::move(result.note);
+      report_.linears.push_back(std::move(report));
+      written_.insert(name);
+      write_(name, stored);
+      return stored;
+    });
+  }
+
+  // The control's weights stand in another order, so they are compared in that order.
+  double weight_error(const at::Tensor& weight, const at::Tensor& stored) const {
+    if (std::holds_alternative<PermuteConfig>(config_)) return 0;
+    const double norm = frobenius(weight);
+    return norm == 0 ? 0 : frobenius(stored - weight) / norm;
+  }
+
+  void copy_the_rest() {
+    for (const TensorRecord& record : checkpoint_.tensors()) {
+      if (written_.contains(record.name)) continue;
+      at::Tensor tensor = checkpoint_.tensor(record.name);
+      if (const auto* permute = std::get_if<PermuteConfig>(&config_)) {
+        tensor = permute_tensor(record.name, tensor, *permute);
+      }
+      write_(record.name, as_stored(tensor, type_, record.name));
+      report_.copied.push_back(record.name);
+    }
+  }
+
+  const Checkpoint& checkpoint_;
+  const MethodConfig& config_;
+  const TensorSink& write_;
+  const CompressOptions& options_;
+  at::ScalarType type_;
+  bool calibrated_ = false;
+  std::vector<CalibrationBatch> batches_;
+  CompressionReport report_;
+  std::set<std::string> written_;
+  double done_ = 0, total_ = 0;
+};
+
+}  // namespace
+
+CompressionPlan plan_compression(const Checkpoint& checkpoint, const MethodConfig& config,
+                                 int64_t samples, int64_t length, const CompressOptions& options) {
+  const ModelConfig& model = checkpoint.config();
+  const auto value_bytes = static_cast<int64_t>(at::elementSize(save_type(options.save_dtype)));
+  CompressionPlan plan;
+  plan.num_layers = model.num_hidden_layers;
+  int64_t largest = 0, block = 0;
+  std::set<std::string> linears;
+  for (int64_t layer = 0; layer < model.num_hidden_layers; ++layer) {
+    for (const std::string_view linear : block_linear_names())
+      linears.insert(linear_weight_name(layer, linear));
+  }
+  int64_t embedding = 0;
+  for (const TensorRecord& record : checkpoint.tensors()) {
+    int64_t elements = 1;
+    for (const int64_t size : record.shape) elements *= size;
+    plan.output_bytes += elements * value_bytes;
+    if (record.name == "model.embed_tokens.weight") embedding = elements;
+    if (!linears.contains(record.name)) continue;
+    ++plan.num_linears;
+    plan.linear_elements += elements;
+    largest = std::max(largest, elements);
+  }
+  require(plan.num_linears == static_cast<int64_t>(linears.size()), "the checkpoint holds ",
+          plan.num_linears, " of the ", linears.size(), " linears that its config announces");
+  block = plan.linear_elements / plan.num_layers;
+  // A linear being compressed: decoded, metric, mask or codes, result and its norm in float64.
+  const int64_t one_linear = largest * (4 + 4 + 1 + 4 + 8);
+  plan.memory_bytes = std::max(one_linear, embedding * 4);
+  if (!method_of(config).needs_calibration) return plan;
+  plan.calibration_sequences = samples;
+  plan.calibration_tokens = samples * length;
+  const int64_t rows = std::min(plan.calibration_tokens, std::max(options.batch_tokens, length));
+  const int64_t per_row =
+      4 * (3 * model.hidden_size + 2 * model.intermediate_size +
+           2 * (model.num_attention_heads + model.num_key_value_heads) * model.head_dim);
+  const int64_t hidden = plan.calibration_tokens * model.hidden_size * 4;
+  plan.memory_bytes =
+      hidden + std::max(embedding * 4, block * 4 + std::max(one_linear, rows * per_row));
+  const double per_token = 2.0 * static_cast<double>(plan.linear_elements);
+  plan.gflop = 2 * per_token * static_cast<double>(plan.calibration_tokens) / 1e9;
+  return plan;
+}
+
+CompressionReport compress(const Checkpoint& checkpoint, const MethodConfig& config,
+                           const CalibrationSet* calibration, const TensorSink& write,
+                           const CompressOptions& options) {
+  return Run(checkpoint, config, calibration, write, options).walk();
+}
+
+Json compression_provenance(const Checkpoint& checkpoint, const MethodConfig& config,
+                            const CalibrationSet* calibration, const CompressOptions& options,
+                            const CompressionReport& report) {
+  return {
+      {"assay_version", version()},
+      {"method", to_json(config)},
+      {"source",
+       {{"description", checkpoint.description()}, {"weights_sha256", checkpoint.weights_hash()}}},
+      {"calibration", calibration != nullptr ? calibration->provenance : Json()},
+      {"save_dtype", options.save_dtype},
+      {"report", to_json(report)}};
+}
+
+}  // namespace assay

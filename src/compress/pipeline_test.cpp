@@ -1,0 +1,230 @@
+#include "compress/pipeline.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/types.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <map>
+
+#include "base/error.h"
+#include "base/thread_pool.h"
+#include "compress/compress_linear.h"
+#include "compress/selection_plain.h"
+#include "model/block.h"
+#include "model/tiny_model.h"
+
+namespace assay {
+namespace {
+
+namespace fs = std::filesystem;
+using Tensors = std::map<std::string, at::Tensor>;
+
+const std::vector<std::vector<int32_t>> kSequences{
+    {5, 6, 7, 8, 9, 40, 41}, {9, 10, 100, 200}, {11, 12, 13, 250, 3}};
+
+class Pipeline : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ =
+        new fs::path(fs::temp_directory_path() / ("assay_pipeline_" + std::to_string(::getpid())));
+    write_tiny_model(*folder_, {.num_hidden_layers = 3});
+  }
+  static void TearDownTestSuite() {
+    fs::remove_all(*folder_);
+    delete folder_;
+  }
+
+  struct Result {
+    Tensors tensors;
+    CompressionReport report;
+  };
+
+  Result run(const Json& settings, const CompressOptions& options = {},
+             bool calibrated = true) const {
+    CalibrationSet calibration;
+    calibration.sequences = kSequences;
+    Result result;
+    const auto keep = [&](const std::string& name, const at::Tensor& tensor) {
+      EXPECT_TRUE(result.tensors.emplace(name, tensor.clone()).second)
+          << name << " was written twice";
+    };
+    result.report = compress(checkpoint_, method_config(settings),
+                             calibrated ? &calibration : nullptr, keep, options);
+    EXPECT_EQ(result.tensors.size(), checkpoint_.tensors().size());
+    EXPECT_EQ(result.report.linears.size(), 21u);  // 3 layers of 7
+    EXPECT_EQ(result.report.linears.size() + result.report.copied.size(),
+              checkpoint_.tensors().size());
+    return result;
+  }
+
+  std::string error_of(const Json& settings, const CompressOptions& options = {}) const {
+    try {
+      run(settings, options, false);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "no error";
+  }
+
+  // The layer `layer` with weights from `tensors`.
+  Block block_of(const Tensors& tensors, int64_t layer) const {
+    Block block = make_block(checkpoint_, layer, [&](std::string_view linear) {
+      return tensors.at(linear_weight_name(layer, linear));
+    });
+    const std::string prefix = "model.layers." + std::to_string(layer) + ".";
+    block.input_layernorm = tensors.at(prefix + "input_layernorm.weight");
+    block.post_attention_layernorm = tensors.at(prefix + "post_attention_layernorm.weight");
+    return block;
+  }
+
+  static fs::path* folder_;
+  Checkpoint checkpoint_ = Checkpoint::open(*folder_);
+};
+
+fs::path* Pipeline::folder_ = nullptr;
+
+TEST_F(Pipeline, DataFreeMethodsAreTheirFunctionOnEveryLinearAndNothingElse) {
+  const auto rtn = run({{"method", "rtn"}, {"bits", 3}, {"group_size", 24}}, {}, false);
+  for (const LinearReport& linear : rtn.report.linears) {
+    const auto weight = checkpoint_.tensor(linear.tensor);
+    const auto expected = rtn_quantize(weight, {{.bits = 3, .group_size = 24}}).values;
+    EXPECT_TRUE(at::equal(rtn.tensors.at(linear.tensor), expected)) << linear.tensor;
+    EXPECT_EQ(linear.zeros, (expected == 0).sum().item<int64_t>());
+    EXPECT_NEAR(linear.weight_error, ((expected - weight).norm() / weight.norm()).item<double>(),
+                1e-6);
+    EXPECT_EQ(linear.levels_per_group, 8);
+    EXPECT_THAT(
+        linear.note,
+        testing::HasSubstr("groups of 24 leave one of"));  // 64 = 2 * 24 + 16, 128 = 5 * 24 + 8
+  }
+  for (const std::string& name : rtn.report.copied) {
+    EXPECT_TRUE(at::equal(rtn.tensors.at(name), checkpoint_.tensor(name))) << name;
+    EXPECT_THAT(name, testing::AnyOf(testing::HasSubstr("norm"), testing::HasSubstr("embed_tokens"),
+                                     testing::HasSubstr("lm_head")));
+  }
+  const auto dense = run({{"method", "dense"}}, {}, false);
+  for (const auto& [name, tensor] : dense.tensors)
+    EXPECT_TRUE(at::equal(tensor, checkpoint_.tensor(name)));
+  EXPECT_EQ(dense.report.weight_error(), 0);
+  EXPECT_EQ(dense.report.bits(), 16);
+}
+
+// The pipeline's table written out: scores of block b come from inputs behind the pruned blocks
+// before it, all linears of a block from one dense pass, selection by stable sorts.
+TEST_F(Pipeline, WandaAgreesWithTheDefinitionWrittenOut) {
+  const auto result = run({{"method", "wanda"}, {"sparsity", 0.6}});
+  const auto forest = forest_of_sequences(kSequences);
+  auto hidden = embed(checkpoint_.tensor("model.embed_tokens.weight"), forest);
+  for (int64_t layer = 0; layer < 3; ++layer) {
+    std::map<std::string, at::Tensor> input;
+    block_forward(load_block(checkpoint_, layer), checkpoint_.config(), forest, hidden,
+                  [&](std::string_view linear, const at::Tensor& x) {
+                    input[std::string(linear)] = x.clone();
+                  });
+    for (const std::string_view linear : block_linear_names()) {
+      const std::string name = linear_weight_name(layer, linear);
+      const auto weight = checkpoint_.tensor(name);
+      const auto norm =
+          (input.at(std::string(linear)).to(at::kDouble).square().sum(0) / 3).sqrt().to(at::kFloat);
+      const auto keep = plain::keep_largest_per_row(weight.abs() * norm, weight.size(1) * 6 / 10);
+      EXPECT_TRUE(at::equal(result.tensors.at(name), weight * keep))
+          << name;  // what stays is bit-identical
+    }
+    hidden = block_forward(block_of(result.tensors, layer), checkpoint_.config(), forest, hidden);
+  }
+}
+
+TEST_F(Pipeline, ResultsDependNeitherOnBatchesNorOnThreads) {
+  const Json settings{{"method", "wanda"}, {"pattern", "2:4"}};
+  const int64_t threads = num_threads();
+  set_num_threads(1);
+  const auto one = run(settings, {.batch_tokens = 1});
+  set_num_threads(2);
+  const auto two = run(settings, {.batch_tokens = 1000});
+  set_num_threads(threads);
+  for (const auto& [name, tensor] : one.tensors)
+    EXPECT_TRUE(at::equal(tensor, two.tensors.at(name))) << name;
+  EXPECT_EQ(to_json(one.report), to_json(two.report));
+}
+
+TEST_F(Pipeline, ReportCountsWhatWasWritten) {
+  const auto nm = run({{"method", "magnitude"}, {"pattern", "2:4"}}, {}, false).report;
+  EXPECT_DOUBLE_EQ(nm.sparsity(), 0.5);
+  EXPECT_DOUBLE_EQ(nm.bits(),
+                   9);  // half of 16, and two bits of position for each weight that stays
+  const auto half = run({{"method", "magnitude"}, {"exact_count", true}}, {}, false).report;
+  EXPECT_DOUBLE_EQ(half.sparsity(), 0.5);
+  EXPECT_DOUBLE_EQ(half.bits(), 9);  // half of 16, and a bit of mask for each weight
+  EXPECT_LT(half.weight_error(), nm.weight_error());
+  EXPECT_GT(half.weight_error(), 0.2);
+}
+
+TEST_F(Pipeline, StoredDtypeIsWhatIsReportedAndPropagated) {
+  const auto result =
+      run({{"method", "rtn"}, {"bits", 4}, {"group_size", 64}}, {.save_dtype = "bfloat16"}, false);
+  for (const auto& [name, tensor] : result.tensors) {
+    EXPECT_TRUE(at::equal(tensor, tensor.to(at::kBFloat16).to(at::kFloat))) << name;
+  }
+  EXPECT_THAT(error_of({{"method", "dense"}}, {.save_dtype = "bloat16"}),
+              testing::HasSubstr("no save_dtype 'bloat16' (did you mean 'bfloat16'?)"));
+}
+
+// Behind every block the permuted model holds the old hidden states in the new order.
+TEST_F(Pipeline, PermutationKeepsTheFunction) {
+  const auto result = run({{"method", "permute"}, {"units", "both"}, {"seed", 3}}, {}, false);
+  const auto order = seeded_order(64, 3, 0);
+  const auto forest = forest_of_sequences(kSequences);
+  auto old_hidden = embed(checkpoint_.tensor("model.embed_tokens.weight"), forest);
+  auto new_hidden = embed(result.tensors.at("model.embed_tokens.weight"), forest);
+  for (int64_t layer = 0; layer < 3; ++layer) {
+    old_hidden =
+        block_forward(load_block(checkpoint_, layer), checkpoint_.config(), forest, old_hidden);
+    new_hidden =
+        block_forward(block_of(result.tensors, layer), checkpoint_.config(), forest, new_hidden);
+    EXPECT_TRUE(at::allclose(new_hidden, old_hidden.index_select(1, order), 1e-4, 1e-5)) << layer;
+    EXPECT_FALSE(at::equal(new_hidden, old_hidden)) << layer;
+  }
+}
+
+TEST_F(Pipeline, SaysWhatItWillDoAndHowFarItIs) {
+  const auto config = method_config({{"method", "wanda"}});
+  const auto plan = plan_compression(checkpoint_, config, 3, 7, {});
+  // Per layer q and o 64 x 64, k and v 32 x 64, gate, up and down 64 x 128.
+  EXPECT_EQ(plan.linear_elements, 3 * (2 * 64 * 64 + 2 * 32 * 64 + 3 * 64 * 128));
+  EXPECT_EQ(plan.num_linears, 21);
+  EXPECT_EQ(plan.calibration_tokens, 21);
+  EXPECT_GT(plan.memory_bytes, 21 * 64 * 4);
+  EXPECT_EQ(plan_compression(checkpoint_, method_config({{"method", "rtn"}}), 3, 7, {})
+                .calibration_tokens,
+            0);
+
+  double last = 0, total = 0;
+  CompressOptions options;
+  options.on_progress = [&](double done, double all, const std::string&) {
+    EXPECT_GE(done, last);
+    last = done;
+    total = all;
+  };
+  run({{"method", "wanda"}}, options);
+  EXPECT_NEAR(last, total, 1e-6 * total);
+}
+
+TEST_F(Pipeline, MissingCalibrationIsAnError) {
+  EXPECT_EQ(error_of({{"method", "wanda"}}), "method wanda needs calibration text");
+}
+
+TEST(EffectiveBits, MatchHandComputedCases) {
+  EXPECT_DOUBLE_EQ(unstructured_bits(0.5), 9);   // 8 + 1
+  EXPECT_DOUBLE_EQ(unstructured_bits(0.0), 16);  // no mask is kept where it saves nothing
+  EXPECT_DOUBLE_EQ(nm_bits({4, 8}), 9.5);        // 8 + 3 / 2
+  EXPECT_DOUBLE_EQ(nm_bits({1, 4}), 4.5);        // 4 + 2 / 4
+  EXPECT_DOUBLE_EQ(quantized_bits(128, {.bits = 4, .group_size = 128}), 4 + 20.0 / 128);
+  EXPECT_DOUBLE_EQ(quantized_bits(576, {.bits = 4, .group_size = 128, .sym = true}),
+                   4 + 5 * 16.0 / 576);
+  EXPECT_DOUBLE_EQ(quantized_bits(576, {.bits = 3, .group_size = -1}), 3 + 19.0 / 576);
+}
+
+}  // namespace
+}  // namespace assay

@@ -1,0 +1,63 @@
+#include "compress/report.h"
+
+#include <cmath>
+
+namespace assay {
+namespace {
+
+// Sum over linears of elements * value(linear), divided by all elements; 0 when there is none.
+template <class Value>
+double mean_over_weights(const CompressionReport& report, const Value& value) {
+  double sum = 0;
+  for (const LinearReport& linear : report.linears)
+    sum += static_cast<double>(linear.elements()) * value(linear);
+  return report.elements() == 0 ? 0 : sum / static_cast<double>(report.elements());
+}
+
+}  // namespace
+
+int64_t CompressionReport::elements() const {
+  int64_t sum = 0;
+  for (const LinearReport& linear : linears) sum += linear.elements();
+  return sum;
+}
+
+double CompressionReport::sparsity() const {
+  int64_t zeros = 0;
+  for (const LinearReport& linear : linears) zeros += linear.zeros;
+  return elements() == 0 ? 0 : static_cast<double>(zeros) / static_cast<double>(elements());
+}
+
+double CompressionReport::bits() const {
+  return mean_over_weights(*this, [](const LinearReport& linear) { return linear.bits; });
+}
+
+double CompressionReport::weight_error() const {
+  return std::sqrt(mean_over_weights(
+      *this, [](const LinearReport& l) { return l.weight_error * l.weight_error; }));
+}
+
+Json to_json(const CompressionReport& report) {
+  Json linears = Json::array();
+  for (const LinearReport& linear : report.linears) {
+    linears.push_back(
+        {{"tensor", linear.tensor},
+         {"rows", linear.rows},
+         {"cols", linear.cols},
+         {"zeros", linear.zeros},
+         {"sparsity", static_cast<double>(linear.zeros) / static_cast<double>(linear.elements())},
+         {"bits", linear.bits},
+         {"weight_error", linear.weight_error},
+         {"levels_per_group", linear.levels_per_group},
+         {"group_size", linear.group_size},
+         {"note", linear.note}});
+  }
+  return {{"elements", report.elements()},
+          {"sparsity", report.sparsity()},
+          {"bits", report.bits()},
+          {"weight_error", report.weight_error()},
+          {"linears", linears},
+          {"copied", report.copied}};
+}
+
+}  // namespace assay

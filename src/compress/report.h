@@ -1,0 +1,39 @@
+#pragma once
+// What a compression did, layer by layer. A linear that a method left as it was is listed with its
+// reason.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+
+namespace assay {
+
+struct LinearReport {
+  std::string tensor;            // "model.layers.0.self_attn.q_proj.weight"
+  int64_t rows = 0, cols = 0;    // out_features, in_features
+  int64_t zeros = 0;             // of the stored weight, those that were zero before included
+  double bits = 0;               // effective bits per weight (docs/adr/0030)
+  double weight_error = 0;       // ||W - W'||_F / ||W||_F, 0 for a zero matrix
+  int64_t levels_per_group = 0;  // distinct values of a group of a row at most; 0 = not quantized
+  int64_t group_size = 0;
+  std::string note;
+
+  int64_t elements() const { return rows * cols; }
+};
+
+struct CompressionReport {
+  std::vector<LinearReport> linears;  // in the order of the layers
+  std::vector<std::string>
+      copied;  // tensors that the method does not touch: embeddings, norms, head
+
+  int64_t elements() const;
+  double sparsity() const;      // zeros / elements over all linears
+  double bits() const;          // mean over weights
+  double weight_error() const;  // root of the mean of squared errors, weighted by elements
+};
+
+Json to_json(const CompressionReport& report);
+
+}  // namespace assay
