@@ -14,7 +14,9 @@ constexpr int kInternal = 70;  // our bug
 int run(int argc, char** argv) {
   CLI::App program{"assay: what did compression do to this language model, beyond perplexity?"};
   program.require_subcommand(1);
-  for (const auto add : {assay::app::add_report_command, assay::app::add_version_command}) add(program);
+  for (const auto add : {assay::app::add_run_command, assay::app::add_compress_command,
+                         assay::app::add_report_command, assay::app::add_version_command})
+    add(program);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -1,35 +1,18 @@
-#include <sys/ioctl.h>
-#include <unistd.h>
-
-#include <cstdlib>
 #include <iostream>
 #include <memory>
 
 #include "app/commands.h"
+#include "app/terminal.h"
 #include "base/file.h"
 #include "report/page.h"
 #include "report/report.h"
-#include "report/terminal.h"
 
 namespace assay::app {
 namespace {
 
-constexpr size_t kWidthWithoutTerminal = 100;
-
 struct ReportOptions {
   std::filesystem::path results, output;
 };
-
-size_t terminal_width() {
-  winsize size{};
-  const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  return known ? size.ws_col : kWidthWithoutTerminal;
-}
-
-report::Colours terminal_colours() {
-  const bool wanted = isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
-  return wanted ? report::Colours::kAnsi : report::Colours::kNone;
-}
 
 void write_report(const ReportOptions& options) {
   const report::View view = report::view_of_summary(report::read_summary(options.results));

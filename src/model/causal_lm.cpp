@@ -63,7 +63,7 @@ Block load_block(const Checkpoint& checkpoint, int64_t layer) {
 CausalLM load_causal_lm(const Checkpoint& checkpoint) {
   CausalLM model;
   model.config = checkpoint.config();
-  const at::IntArrayRef table_shape{model.config.vocab_size, model.config.hidden_size};
+  const std::vector<int64_t> table_shape{model.config.vocab_size, model.config.hidden_size};
   model.embed_tokens = checked("model.embed_tokens.weight",
                                checkpoint.tensor("model.embed_tokens.weight"), table_shape);
   for (int64_t i = 0; i < model.config.num_hidden_layers; ++i)

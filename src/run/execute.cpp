@@ -1,8 +1,11 @@
 #include "run/execute.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <map>
 #include <ostream>
 
@@ -12,15 +15,21 @@
 #include "base/progress.h"
 #include "base/thread_pool.h"
 #include "base/version.h"
+#include "report/report.h"
+#include "report/terminal.h"
 #include "run/output_folder.h"
 #include "run/samples.h"
-#include "run/self_test.h"
+#include "run/self_check.h"
+#include "run/summarize.h"
 #include "run/variant_checkpoint.h"
 
 namespace assay {
 namespace {
 
 constexpr size_t kSelfTestRequests = 12;  // of each task
+constexpr size_t kSelfTestLength = 128;  // a long text says nothing there that a short one does not
+
+using AnswersByTask = std::map<std::string, std::vector<ItemAnswers>>;
 
 // One arm: the base, or a variant.
 struct Arm {
@@ -41,14 +50,11 @@ std::string ask_key(const Plan& plan, const Arm& arm, const AskedTask& asked) {
 std::vector<ScoreRequest> some_requests(const std::vector<AskedTask>& tasks) {
   std::vector<ScoreRequest> some;
   for (const AskedTask& task : tasks) {
-    size_t taken = 0;
+    const size_t enough = some.size() + kSelfTestRequests;
     for (const Item& item : task.items) {
-      if (taken >= kSelfTestRequests) break;
-      // A long text says nothing here that a short one does not.
       for (const ScoreRequest& request : item.requests) {
-        if (request.context_ids.size() + request.continuation_ids.size() > 128) continue;
-        some.push_back(request);
-        ++taken;
+        const size_t length = request.context_ids.size() + request.continuation_ids.size();
+        if (some.size() < enough && length <= kSelfTestLength) some.push_back(request);
       }
     }
   }
@@ -81,44 +87,75 @@ std::vector<SelfTest> self_test(const Plan& plan, const CausalLM& model) {
   return tests;
 }
 
+// Self-tests of an earlier run into the same folder, so that a resumed study reports them too.
+void save_self_tests(const std::filesystem::path& path, const std::vector<SelfTest>& tests) {
+  Json list = Json::array();
+  for (const SelfTest& test : tests) {
+    list.push_back({{"name", test.name}, {"passed", test.passed}, {"detail", test.detail}});
+  }
+  write_file_atomic(path, list.dump(2) + "\n");
+}
+
+std::vector<SelfTest> load_self_tests(const std::filesystem::path& path) {
+  std::vector<SelfTest> tests;
+  for (const Json& test : parse_json(read_file(path), path.string())) {
+    tests.push_back({.name = json_get<std::string>(test, "name", path.string()),
+                     .passed = json_get<bool>(test, "passed", path.string()),
+                     .detail = json_get<std::string>(test, "detail", path.string())});
+  }
+  return tests;
+}
+
 class StudyRun {
  public:
   StudyRun(const Plan& plan, const RunOptions& options, const OutputFolder& output)
       : plan_(plan), options_(options), output_(output), progress_(plan.cost.total_gflop) {}
 
-  void run() {
-    ask_arm({"base", Json{{"hash", plan_.base.weights_hash()}}}, nullptr);
+  // Asks everything of everybody; gives all answers by arm.
+  std::map<std::string, ArmAnswers> run() {
+    std::map<std::string, ArmAnswers> arms;
+    arms["base"] = ask_arm({"base", Json{{"hash", plan_.base.weights_hash()}}}, nullptr);
     for (const PlannedVariant& variant : plan_.variants) {
-      ask_arm({variant.variant.name, variant_identity(plan_, variant)}, &variant);
+      const std::string& name = variant.variant.name;
+      arms[name] = ask_arm({name, variant_identity(plan_, variant)}, &variant);
     }
+    return arms;
   }
+
+  const std::vector<SelfTest>& self_tests() const { return self_tests_; }
+  const Json& seconds() const { return seconds_; }
 
  private:
   // Asks all tasks of one arm that are not finished; loads (and makes) its weights only when one is
   // not.
-  void ask_arm(const Arm& arm, const PlannedVariant* variant) {
+  ArmAnswers ask_arm(const Arm& arm, const PlannedVariant* variant) {
     const auto started = std::chrono::steady_clock::now();
-    std::map<std::string, std::vector<ItemAnswers>> answers;
+    AnswersByTask answers;
     for (const AskedTask& task : plan_.tasks) {
       if (auto finished = finished_answers(output_, arm.name, task, ask_key(plan_, arm, task))) {
         answers[task.label] = std::move(*finished);
         progress_.skip(ask_gflop(plan_.base.config(), task.cost));
       }
     }
-    if (answers.size() < plan_.tasks.size()) {
+    const bool is_finished = answers.size() == plan_.tasks.size() &&
+                             (variant == nullptr || is_compressed(*variant, output_));
+    if (!is_finished) {
       ask_open_tasks(arm, variant, answers);
     } else if (variant != nullptr && variant->needs_calibration) {
       progress_.skip(plan_.cost.calibrate_gflop);
     }
+    if (variant == nullptr && self_tests_.empty()) self_tests_ = load_self_tests(self_test_file());
     write_results(arm, answers);
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - started;
-    progress_.note(fmt::format("{}: {} tasks, {}", arm.name, plan_.tasks.size(),
-                               duration_text(seconds.count())));
-    all_answers_[arm.name] = std::move(answers);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
+    seconds_[arm.name] = took.count();
+    progress_.note(fmt::format("{}: {} tasks answered, {}", arm.name, plan_.tasks.size(),
+                               is_finished ? "by an earlier run" : duration_text(took.count())));
+    ArmAnswers in_order;
+    for (const AskedTask& task : plan_.tasks) in_order.push_back(std::move(answers.at(task.label)));
+    return in_order;
   }
 
-  void ask_open_tasks(const Arm& arm, const PlannedVariant* variant,
-                      std::map<std::string, std::vector<ItemAnswers>>& answers) {
+  void ask_open_tasks(const Arm& arm, const PlannedVariant* variant, AnswersByTask& answers) {
     progress_.stage(arm.name + ": weights");
     const Checkpoint checkpoint =
         variant == nullptr ? plan_.base : variant_checkpoint(plan_, *variant, output_, progress_);
@@ -126,29 +163,33 @@ class StudyRun {
     if (variant == nullptr) {
       progress_.stage("self-test");
       self_tests_ = self_test(plan_, model);
+      save_self_tests(self_test_file(), self_tests_);
       require_passed(self_tests_);
     }
     for (const AskedTask& task : plan_.tasks) {
-      if (answers.contains(task.label)) continue;
-      progress_.stage(arm.name + ": " + task.label);
-      const double unit = ask_gflop(plan_.base.config(), task.cost) /
-                          static_cast<double>(std::max<int64_t>(task.cost.num_requests, 1));
-      AskOptions options;
-      options.batch_tokens = options_.batch_tokens;
-      options.on_skipped = [&](int64_t n) { progress_.skip(unit * static_cast<double>(n)); };
-      options.on_answered = [&](int64_t n) { progress_.add(unit * static_cast<double>(n)); };
-      answers[task.label] = in_context(arm.name + ": " + task.label, [&] {
-        return ask(model, plan_.tokenizer, output_, arm.name, task, ask_key(plan_, arm, task),
-                   options);
-      });
+      if (!answers.contains(task.label)) answers[task.label] = ask_task(arm, model, task);
     }
     if (variant != nullptr && !plan_.study.keep_checkpoints) {
       remove_variant_checkpoint(*variant, output_);
     }
   }
 
-  void write_results(const Arm& arm,
-                     const std::map<std::string, std::vector<ItemAnswers>>& answers) const {
+  std::vector<ItemAnswers> ask_task(const Arm& arm, const CausalLM& model, const AskedTask& task) {
+    const std::string where = arm.name + ": " + task.label;
+    progress_.stage(where);
+    const double unit = ask_gflop(plan_.base.config(), task.cost) /
+                        static_cast<double>(std::max<int64_t>(task.cost.num_requests, 1));
+    AskOptions options;
+    options.batch_tokens = options_.batch_tokens;
+    options.on_skipped = [&](int64_t n) { progress_.skip(unit * static_cast<double>(n)); };
+    options.on_answered = [&](int64_t n) { progress_.add(unit * static_cast<double>(n)); };
+    return in_context(where, [&] {
+      return ask(model, plan_.tokenizer, output_, arm.name, task, ask_key(plan_, arm, task),
+                 options);
+    });
+  }
+
+  void write_results(const Arm& arm, const AnswersByTask& answers) const {
     Json results = Json::object(), counts = Json::object(), higher = Json::object();
     for (const AskedTask& task : plan_.tasks) {
       results[task.label] = task_results(*task.task, task.items, answers.at(task.label));
@@ -166,25 +207,51 @@ class StudyRun {
                       {"model_args", plan_.model_path.filename().string()},
                       {"dtype", "float32"}}},
                     {"x_assay", {{"version", version()}, {"weights", arm.identity}}}};
-    output_.variant(arm.name);
     write_file_atomic(output_.results(arm.name), file.dump(2) + "\n");
   }
+
+  std::filesystem::path self_test_file() const { return output_.journal_root() / "self_test.json"; }
 
   const Plan& plan_;
   const RunOptions& options_;
   const OutputFolder& output_;
   Progress progress_;
   std::vector<SelfTest> self_tests_;
-  std::map<std::string, std::map<std::string, std::vector<ItemAnswers>>> all_answers_;
+  Json seconds_ = Json::object();  // by arm
 };
+
+// The policy is on disk before the first item is asked.
+void write_policy(const Plan& plan, const OutputFolder& output) {
+  const Json policy{{"name", plan.policy.name},
+                    {"hash", policy_hash(plan.policy)},
+                    {"outcomes", to_json(plan.policy)}};
+  write_file_atomic(output.journal_root() / "policy.json", policy.dump(2) + "\n");
+}
+
+std::string now_utc() {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+}
 
 }  // namespace
 
 void run_study(const Plan& plan, const RunOptions& options, std::ostream& out) {
   const OutputFolder output(plan.study.output);
-  StudyRun run(plan, options, output);
-  run.run();
-  out << "results: " << output.root().string() << "\n";
+  write_policy(plan, output);
+  std::map<std::string, ArmAnswers> arms;
+  std::vector<SelfTest> self_tests;
+  Json times{{"started", now_utc()}};
+  {
+    StudyRun run(plan, options, output);
+    arms = run.run();
+    self_tests = run.self_tests();
+    times["seconds"] = run.seconds();
+  }
+  times["finished"] = now_utc();
+  const Json summary = summarize(plan, output, arms, self_tests, std::move(times));
+  report::write_reports(summary, output.root());
+  out << report::terminal_table(report::view_of_summary(summary), options.terminal_width,
+                                options.colours)
+      << "report: " << (output.root() / "report.html").string() << "\n";
 }
 
 }  // namespace assay

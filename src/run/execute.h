@@ -5,12 +5,15 @@
 #include <filesystem>
 #include <iosfwd>
 
+#include "report/terminal.h"
 #include "run/plan.h"
 
 namespace assay {
 
 struct RunOptions {
   int64_t batch_tokens = 2048;
+  report::Colours colours = report::Colours::kNone;  // of the table
+  size_t terminal_width = 100;
 };
 
 // Runs what is not finished in the study's output folder and writes results, summary and report.

@@ -39,30 +39,32 @@ OutputFolder::OutputFolder(fs::path root) : root_(std::move(root)) {
 
 OutputFolder::~OutputFolder() { ::close(lock_); }
 
-fs::path OutputFolder::variant(const std::string& variant) const { return made(root_ / variant); }
+fs::path OutputFolder::journal_root() const { return made(root_ / "journal"); }
 
-fs::path OutputFolder::checkpoint(const std::string& variant) const {
-  return root_ / variant / "checkpoint";
+fs::path OutputFolder::variant(const std::string& arm) const { return made(root_ / arm); }
+
+fs::path OutputFolder::checkpoint(const std::string& arm) const {
+  return variant(arm) / "checkpoint";
 }
 
-fs::path OutputFolder::compression(const std::string& variant) const {
-  return root_ / variant / "compression.json";
+fs::path OutputFolder::compression(const std::string& arm) const {
+  return variant(arm) / "compression.json";
 }
 
-fs::path OutputFolder::samples(const std::string& variant, const std::string& task_label) const {
-  return root_ / variant / ("samples_" + file_label(task_label) + "_" + variant + ".jsonl");
+fs::path OutputFolder::samples(const std::string& arm, const std::string& task_label) const {
+  return variant(arm) / ("samples_" + file_label(task_label) + "_" + arm + ".jsonl");
 }
 
-fs::path OutputFolder::results(const std::string& variant) const {
-  return root_ / variant / ("results_" + variant + ".json");
+fs::path OutputFolder::results(const std::string& arm) const {
+  return variant(arm) / ("results_" + arm + ".json");
 }
 
-fs::path OutputFolder::journal(const std::string& variant, const std::string& task_label) const {
-  return made(root_ / "journal" / variant) / (file_label(task_label) + ".jsonl");
+fs::path OutputFolder::journal(const std::string& arm, const std::string& task_label) const {
+  return made(root_ / "journal" / arm) / (file_label(task_label) + ".jsonl");
 }
 
-fs::path OutputFolder::finished(const std::string& variant, const std::string& task_label) const {
-  return made(root_ / "journal" / variant) / (file_label(task_label) + ".finished.json");
+fs::path OutputFolder::finished(const std::string& arm, const std::string& task_label) const {
+  return made(root_ / "journal" / arm) / (file_label(task_label) + ".finished.json");
 }
 
 }  // namespace assay

@@ -1,6 +1,7 @@
 #pragma once
 // The folder of a study's results: where everything in it lies, and that one run at a time writes
-// to it.
+// to it. An arm is "base" or the name of a variant. Folders are made when a path in them is asked
+// for.
 
 #include <filesystem>
 #include <string>
@@ -17,13 +18,14 @@ class OutputFolder {
   ~OutputFolder();
 
   const std::filesystem::path& root() const { return root_; }
-  std::filesystem::path variant(const std::string& variant) const;      // made when missing
-  std::filesystem::path checkpoint(const std::string& variant) const;   // of a compressed variant
-  std::filesystem::path compression(const std::string& variant) const;  // what compression reported
-  std::filesystem::path samples(const std::string& variant, const std::string& task_label) const;
-  std::filesystem::path results(const std::string& variant) const;
-  std::filesystem::path journal(const std::string& variant, const std::string& task_label) const;
-  std::filesystem::path finished(const std::string& variant, const std::string& task_label) const;
+  std::filesystem::path journal_root() const;
+  std::filesystem::path variant(const std::string& arm) const;
+  std::filesystem::path checkpoint(const std::string& arm) const;   // of a compressed variant
+  std::filesystem::path compression(const std::string& arm) const;  // what compression reported
+  std::filesystem::path samples(const std::string& arm, const std::string& task_label) const;
+  std::filesystem::path results(const std::string& arm) const;
+  std::filesystem::path journal(const std::string& arm, const std::string& task_label) const;
+  std::filesystem::path finished(const std::string& arm, const std::string& task_label) const;
 
  private:
   std::filesystem::path root_;

@@ -75,6 +75,15 @@ AskedTask asked(const StudyTask& wanted, const Study& study, const ModelConfig& 
   return asked;
 }
 
+CalibrationSet calibration_of(const Plan& plan) {
+  const StudyCalibration& wanted = *plan.study.calibration;
+  CalibrationRequest request{.source = parse_calibration_source(wanted.data),
+                             .samples = wanted.samples,
+                             .length = wanted.length,
+                             .seed = wanted.seed};
+  return read_calibration(request, plan.tokenizer);
+}
+
 PlanCost cost_of(const Plan& plan) {
   const ModelConfig& config = plan.base.config();
   PlanCost cost;
@@ -141,6 +150,8 @@ Plan make_plan(Study study) {
             .tokenizer = std::move(tokenizer),
             .variants = {},
             .tasks = {},
+            .calibration = std::nullopt,
+            .policy = {},
             .cost = {}};
   for (const StudyVariant& variant : plan.study.variants) {
     plan.variants.push_back(
@@ -151,6 +162,12 @@ Plan make_plan(Study study) {
       return asked(task, plan.study, plan.base.config(), plan.tokenizer);
     }));
   }
+  if (std::ranges::any_of(plan.variants, &PlannedVariant::needs_calibration)) {
+    plan.calibration = in_context("calibration", [&] { return calibration_of(plan); });
+  }
+  std::vector<TaskOutcomes> outcomes;
+  for (const AskedTask& task : plan.tasks) outcomes.push_back({task.label, task.task->outcomes});
+  plan.policy = default_policy(outcomes);
   plan.cost = cost_of(plan);
   require_room(plan.cost, plan.study.output);
   return plan;

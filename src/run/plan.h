@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "compare/policy.h"
 #include "compress/methods.h"
+#include "data/calibration_text.h"
 #include "model/checkpoint.h"
 #include "run/ask.h"
 #include "run/study.h"
@@ -36,6 +38,8 @@ struct Plan {
   Tokenizer tokenizer;
   std::vector<PlannedVariant> variants;
   std::vector<AskedTask> tasks;
+  std::optional<CalibrationSet> calibration;  // read when a variant needs it
+  Policy policy;
   PlanCost cost;
 };
 

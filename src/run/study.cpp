@@ -139,9 +139,9 @@ StudyCalibration calibration_from(const Json& object, const std::string& where) 
           ": 'samples' must be at least 1 and 'length' at least 2");
   if (object.contains("seeds")) {
     const Json& seeds = object.at("seeds");
-    require(seeds.is_array() && seeds.size() == 1 && seeds[0].is_number_integer(), where,
-            ": 'seeds' must be a list of one integer, got ", seeds.dump());
-    calibration.seed = seeds[0].get<int64_t>();
+    require(seeds.is_array() && seeds.size() == 1 && seeds[0].is_number_unsigned(), where,
+            ": 'seeds' must be a list of one non-negative integer, got ", seeds.dump());
+    calibration.seed = seeds[0].get<uint64_t>();
   }
   return calibration;
 }

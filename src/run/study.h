@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "compare/study_comparison.h"
 
 namespace assay {
 
@@ -16,10 +17,8 @@ struct StudyCalibration {
   std::string data;  // "jsonl:FILE#field", see docs/calibration.md
   int64_t samples = 128;
   int64_t length = 2048;
-  int64_t seed = 0;
+  std::optional<uint64_t> seed;
 };
-
-enum class Control { kNone, kPositive, kNegative };
 
 struct StudyVariant {
   std::string name;    // unique, a file name

@@ -17,6 +17,9 @@ Json variant_identity(const Plan& plan, const PlannedVariant& variant);
 Checkpoint variant_checkpoint(const Plan& plan, const PlannedVariant& variant,
                               const OutputFolder& output, Progress& progress);
 
+// The report of its compression is there (always, for a checkpoint made elsewhere).
+bool is_compressed(const PlannedVariant& variant, const OutputFolder& output);
+
 // Deletes the weights; what compression reported stays.
 void remove_variant_checkpoint(const PlannedVariant& variant, const OutputFolder& output);
 

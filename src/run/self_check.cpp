@@ -1,4 +1,4 @@
-#include "run/self_test.h"
+#include "run/self_check.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>

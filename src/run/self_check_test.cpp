@@ -1,6 +1,6 @@
 // Each check sees the fault that it is there for.
 
-#include "run/self_test.h"
+#include "run/self_check.h"
 
 #include <gtest/gtest.h>
 
