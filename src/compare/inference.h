@@ -1,0 +1,56 @@
+#pragma once
+// What the pairs of one outcome say about base, variant and their difference: the rules of
+// docs/comparison.md.
+
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "compare/paired.h"
+#include "metrics/outcome.h"
+
+namespace assay {
+
+// A mean of fewer effective items than this gets no verdict, a group no plain bar.
+inline constexpr double kMinEffectiveItems = 20;
+
+// A value with its 95 % interval; NaN where undefined or where none can be given.
+struct Estimate {
+  double value = NAN;
+  double low = NAN;
+  double high = NAN;
+};
+
+struct CrossCheck {
+  std::string method;
+  double low = NAN;
+  double high = NAN;
+};
+
+struct Inference {
+  Estimate base;
+  Estimate variant;
+  // Paired. Oriented so that negative is harm, except for kTowardsZero: variant - base. On the
+  // ratio scale the oriented difference of logarithms.
+  Estimate difference;
+  std::optional<Estimate> ratio;  // variant / base, on the ratio scale
+  double p = NAN;                 // two-sided, of no difference
+  double mde = NAN;               // on the scale of `difference`
+  std::string method;
+  std::string problem;  // why there is no interval of the difference; empty when there is one
+  std::optional<CrossCheck> cross_check;
+  int64_t num_items = 0;
+  int64_t num_clusters = 0;
+  double effective_n = 0;
+  double icc = NAN;
+  double largest_cluster_share = NAN;
+};
+
+// No pairs: everything undefined, with a problem. The seed draws signs and resamples.
+Inference infer(const Outcome& outcome, const OutcomePairs& pairs, uint64_t seed);
+
+// The margin on the scale of `difference`: itself, or its logarithm for a ratio.
+double margin_of(const Outcome& outcome);
+
+}  // namespace assay
