@@ -31,5 +31,8 @@ add_custom_command(
   VERBATIM)
 target_sources(assay_report PRIVATE ${PAGE_ASSETS})
 
-# The script's types, and the page in a real browser.
+# The script's types, and the page in a real browser (Debian's Chromium).
 add_test(NAME web_types COMMAND ${NODE} ${WEB_DIR}/node_modules/typescript/bin/tsc --noEmit -p ${WEB_DIR})
+add_test(NAME report_page
+  COMMAND ${CMAKE_COMMAND} -E env ASSAY_BINARY=$<TARGET_FILE:assay>
+          ${NODE} --test --test-reporter=spec ${WEB_DIR}/test/page.test.mjs)

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -25,7 +27,7 @@ void add_scalar(const Json& value, Html& html) {
   } else if (value.is_number_integer()) {
     html << count_text(value.get<int64_t>());
   } else if (value.is_number()) {
-    html << value.dump();
+    html << fmt::format("{:.6g}", value.get<double>());
   } else if (const std::string text = value.get<std::string>(); looks_like_code(text)) {
     html << "<code>" << text << "</code>";
   } else {

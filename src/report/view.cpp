@@ -47,7 +47,13 @@ std::string text(const Json& object, const std::string& key, const std::string& 
   const auto found = object.find(key);
   if (found == object.end() || found->is_null()) return "";
   if (found->is_number()) return found->dump();  // an id may be a number
-  return json_get<std::string>(object, key, where);
+  require(found->is_string(), where, ": '", key, "' must be a string, got ", found->type_name());
+  return found->get<std::string>();  // any bytes: every format cleans its text
+}
+
+std::string required_text(const Json& object, const std::string& key, const std::string& where) {
+  require(object.contains(key), where, ": missing key '", key, "'");
+  return text(object, key, where);
 }
 
 bool flag(const Json& object, const std::string& key, const std::string& where) {
@@ -99,7 +105,7 @@ std::string settings_text(const Json& settings) {
 
 Variant read_variant(const Json& v, const std::string& where) {
   Variant out;
-  out.name = json_get<std::string>(v, "name", where);
+  out.name = required_text(v, "name", where);
   out.method = text(v, "method", where);
   out.settings = settings_text(member(v, "settings"));
   out.control = text(v, "control", where);
@@ -110,7 +116,7 @@ Variant read_variant(const Json& v, const std::string& where) {
 }
 
 Group read_group(const Json& g, const std::string& where) {
-  return {.name = json_get<std::string>(g, "group", where),
+  return {.name = required_text(g, "group", where),
           .base = number(g, "base", where),
           .variant = number(g, "variant", where),
           .difference = {number(g, "difference", where), number(g, "low", where),
@@ -140,9 +146,9 @@ std::string cross_check_text(const Json& check, const std::string& where) {
 
 Result read_result(const Json& r, const std::string& where) {
   Result out;
-  out.variant = json_get<std::string>(r, "variant", where);
-  out.task = json_get<std::string>(r, "task", where);
-  out.outcome = json_get<std::string>(r, "outcome", where);
+  out.variant = required_text(r, "variant", where);
+  out.task = required_text(r, "task", where);
+  out.outcome = required_text(r, "outcome", where);
   out.dimension = text(r, "dimension", where);
   out.direction = text(r, "direction", where);
   out.is_ratio = text(r, "scale", where) == "ratio";
@@ -156,7 +162,7 @@ Result read_result(const Json& r, const std::string& where) {
   out.p = number(r, "p", where);
   out.p_adjusted = number(r, "p_adjusted", where);
   out.method = text(r, "method", where);
-  out.verdict = verdict_named(json_get<std::string>(r, "verdict", where), where);
+  out.verdict = verdict_named(required_text(r, "verdict", where), where);
   out.reason = text(r, "reason", where);
   out.mde = number(r, "mde", where);
   out.margin = number(r, "margin", where);
@@ -196,13 +202,13 @@ Answer read_answer(const Json& a, const std::string& where) {
 
 FlippedItem read_flipped(const Json& f, const std::string& where) {
   FlippedItem out;
-  out.variant = json_get<std::string>(f, "variant", where);
-  out.task = json_get<std::string>(f, "task", where);
+  out.variant = required_text(f, "variant", where);
+  out.task = required_text(f, "task", where);
   out.id = text(f, "id", where);
   out.group = text(f, "group", where);
   out.context = text(f, "context", where);
   for (const Json& choice : list(f, "choices", where)) {
-    require(choice.is_string(), where, ": a choice must be a string, got ", choice.dump());
+    require(choice.is_string(), where, ": a choice must be a string, got ", choice.type_name());
     out.choices.push_back(choice.get<std::string>());
   }
   out.target = index(f, "target", where);
@@ -232,10 +238,10 @@ std::string without_heading(const Sentence& s) {
 }
 
 Sentence read_sentence(const Json& s, const std::string& where) {
-  Sentence out{.variant = json_get<std::string>(s, "variant", where),
-               .dimension = json_get<std::string>(s, "dimension", where),
-               .text = json_get<std::string>(s, "text", where),
-               .verdict = verdict_named(json_get<std::string>(s, "verdict", where), where)};
+  Sentence out{.variant = required_text(s, "variant", where),
+               .dimension = required_text(s, "dimension", where),
+               .text = required_text(s, "text", where),
+               .verdict = verdict_named(required_text(s, "verdict", where), where)};
   out.text = without_heading(out);
   return out;
 }
@@ -244,7 +250,7 @@ Sentence read_sentence(const Json& s, const std::string& where) {
 
 View view_of_summary(const Json& summary) {
   View view;
-  view.study = json_get<std::string>(summary, "study", "summary");
+  view.study = required_text(summary, "study", "summary");
   view.assay_version = text(summary, "assay_version", "summary");
   const Json& reference = member(summary, "reference");
   view.reference_text = text(reference, "text", "summary: reference");

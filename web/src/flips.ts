@@ -13,7 +13,7 @@ function directionOf(item: FlippedItem): Direction {
   return item.changed.prediction === item.target ? "won" : "other";
 }
 
-function answerCell(item: FlippedItem, answer: Answer, index: number): HTMLTableCellElement {
+function answerCell(answer: Answer, index: number): HTMLTableCellElement {
   const picked = answer.prediction === index;
   const cell = element("td", picked ? "num pick" : "num", numberText(answer.log_likelihoods[index]));
   if (picked) cell.append(" ◀", element("span", "sr", "chosen"));
@@ -36,7 +36,7 @@ function choicesTable(item: FlippedItem): HTMLTableElement {
     const name = element("th", "", element("bdi", "", choice));
     name.scope = "row";
     if (i === item.target) name.append(" ", element("span", "tag target", "target"));
-    body.append(element("tr", "", name, answerCell(item, item.base, i), answerCell(item, item.changed, i)));
+    body.append(element("tr", "", name, answerCell(item.base, i), answerCell(item.changed, i)));
   }
   return element("table", "", heading("choice", "base", "variant"), body);
 }

@@ -3,7 +3,7 @@
 import * as Plot from "@observablehq/plot";
 import {differenceText, distinct, numberText, type Data, type Group, type Result} from "./data";
 import {byId, element, select} from "./dom";
-import {append, figure, hatch, widthOf} from "./plots";
+import {append, columnWidth, figure, hatch} from "./plots";
 
 const kRow = 44;  // pixels a group
 
@@ -100,7 +100,7 @@ export function showGroups(data: Data): void {
       figures.replaceChildren(element("p", "", "This variant has no groups for this outcome."));
       return;
     }
-    const width = widthOf(host, 520);
+    const width = Math.min(640, columnWidth(host, 420));
     const longest = Math.max(...result.groups.map((g) => g.name.length));
     const left = Math.min(Math.max(60, longest * 7), width * 0.4);
     figures.replaceChildren(drawBars(result, width, left), drawDifferences(result, width, left));

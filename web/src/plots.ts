@@ -12,8 +12,12 @@ export function append(host: HTMLElement, ...children: Node[]): void {
   host.replaceChildren(...children);
 }
 
-export function widthOf(host: HTMLElement, most: number): number {
-  return Math.max(240, Math.min(most, host.clientWidth || most));
+const kGap = 24;  // between figures, as in style.css
+
+// The width of a figure when as many as fit, each at least `least` wide, share a row of `host`.
+export function columnWidth(host: HTMLElement, least: number): number {
+  const columns = Math.max(1, Math.floor((host.clientWidth + kGap) / (least + kGap)));
+  return Math.max(240, Math.floor((host.clientWidth + kGap) / columns) - kGap - 1);
 }
 
 const kSvg = "http://www.w3.org/2000/svg";

@@ -3,7 +3,7 @@
 import * as Plot from "@observablehq/plot";
 import {distinct, type Data, type Result, type Variant} from "./data";
 import {byId, element, select} from "./dom";
-import {append, figure, widthOf} from "./plots";
+import {append, columnWidth, figure} from "./plots";
 
 interface Axis {
   label: string;
@@ -53,9 +53,8 @@ function pointsOf(data: Data, results: Result[], axis: Axis, margin: number): Po
   return points;
 }
 
-// Variants of one size stand side by side instead of on top of each other.
-function spread(points: Point[], extent: number): void {
-  const step = extent / 26;
+// Variants of one size stand side by side instead of on top of each other; `step` is a dot's width.
+function spread(points: Point[], step: number): void {
   for (const x of new Set(points.map((p) => p.x))) {
     const same = points.filter((p) => p.x === x);
     same.forEach((p, i) => (p.x += (i - (same.length - 1) / 2) * step));
@@ -68,7 +67,7 @@ function draw(data: Data, results: Result[], axis: Axis, width: number): Node {
   const points = pointsOf(data, results, axis, margin);
   const xs = points.map((p) => p.x);
   const extent = Math.max(...xs, 1) * 1.05;
-  spread(points, extent);
+  spread(points, extent * 20 / (width - 70));
   const top = Math.max(margin * 1.5, ...points.map((p) => p.high)) + margin * 0.3;
   const bottom = Math.min(-margin * 1.5, ...points.map((p) => p.low)) - margin * 0.3;
   const plot = Plot.plot({
@@ -88,8 +87,8 @@ function draw(data: Data, results: Result[], axis: Axis, width: number): Node {
       Plot.text(points.filter((p) => p.beyond), {
         x: "x",
         y: "value",
-        dy: (points.find((p) => p.beyond)?.value ?? 0) < 0 ? 16 : -16,
-        text: () => "beyond",
+        dy: 16,
+        text: (p: Point) => p.value < 0 ? "▼" : "▲",
         className: "beyond",
       }),
       Plot.tip(points, Plot.pointer({x: "x", y: "value", title: "label"})),
@@ -97,7 +96,8 @@ function draw(data: Data, results: Result[], axis: Axis, width: number): Node {
   });
   const dots = plot.querySelectorAll(".dots circle");
   points.forEach((p, i) => dots[i]?.classList.add(p.verdictClass));
-  return figure(`${first.dimension}: ${first.task} ${first.outcome}`, plot);
+  const beyond = points.some((p) => p.beyond) ? " (▼ ▲ lies beyond the plot)" : "";
+  return figure(`${first.dimension}: ${first.task} ${first.outcome}${beyond}`, plot);
 }
 
 function legend(data: Data): HTMLElement {
@@ -116,7 +116,7 @@ export function showSizes(data: Data): void {
   append(host, element("div", "filters", label), figures, legend(data));
 
   const render = () => {
-    const width = widthOf(host, 420);
+    const width = columnWidth(host, 340);
     figures.replaceChildren(...keys.map((key) => draw(
         data, primary.filter((r) => JSON.stringify([r.task, r.outcome]) === key), kAxes[axis.value]!, width)));
   };

@@ -98,9 +98,10 @@ function result(next, [variant, , , , , , , damage], outcome) {
 }
 
 function flippedItem(next, variant, i) {
-  const base = kChoices.map(() => -4 - 8 * next());
-  const changed = base.map((value) => value + 6 * (next() - 0.5));
+  const base = kChoices.map((_, choice) => (choice === 2 ? -2 : -5) - 8 * next());
   const best = (values) => values.indexOf(Math.max(...values));
+  const changed = base.map((value) => value - 0.3 * next());
+  changed[(best(base) + 1 + Math.floor(2 * next())) % 3] = Math.max(...base) + next();
   return {
     variant, task: i % 3 ? "stereoqa" : "hellaswag", id: `item-${i}`, group: i % 3 ? ["age", "gender", "religion"][i % 2 + 1] : null,
     context: kContexts[i % kContexts.length], choices: kChoices, target: 2,
