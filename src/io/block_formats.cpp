@@ -102,6 +102,10 @@ void decode_serially(const BlockFormat& format, const std::byte* in, float* out,
 
 }  // namespace
 
+double bits_per_element(const BlockFormat& format) {
+  return 8.0 * format.block_bytes / format.block_elements;
+}
+
 const BlockFormat* block_format_by_id(uint32_t id) {
   const auto found = std::ranges::find(kFormats, id, &BlockFormat::id);
   return found == kFormats.end() ? nullptr : &*found;

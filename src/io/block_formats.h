@@ -17,9 +17,9 @@ struct BlockFormat {
   uint32_t block_elements;  // elements a block
   uint32_t block_bytes;
   bool decodes;
-
-  double bits_per_element() const { return 8.0 * block_bytes / block_elements; }
 };
+
+double bits_per_element(const BlockFormat& format);
 
 // nullptr when no such type exists (or it was removed from the format).
 const BlockFormat* block_format_by_id(uint32_t id);

@@ -123,7 +123,7 @@ std::string Checkpoint::description() const {
 bool Checkpoint::quantized() const {
   return std::ranges::any_of(impl_->files.tensors, [](const StoredTensor& tensor) {
     return is_block_linear(tensor.record.name) && tensor.format != nullptr &&
-           tensor.format->bits_per_element() < 16;
+           bits_per_element(*tensor.format) < 16;
   });
 }
 
