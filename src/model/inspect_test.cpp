@@ -1,0 +1,131 @@
+#include "model/inspect.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "base/error.h"
+#include "base/philox.h"
+#include "io/safetensors.h"
+#include "model/export.h"
+#include "model/tiny_model.h"
+
+namespace assay {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::filesystem::path fresh_folder() {
+  std::string name = ::testing::TempDir() + "assay_inspect_XXXXXX";
+  return ::mkdtemp(name.data());
+}
+
+// Two rows of ten: groups of 4 are columns 0-3, 4-7, 8-9; groups of 8 are 0-7, 8-9.
+// Row 0: 2, 1 and 2 non-zeros: 2:4 holds everywhere, and 3 <= 4, 2 <= 4.
+// Row 1: 3, 2 and 0 non-zeros: 2:4 fails in the first group, and 5 > 4 in the first group of 8.
+TEST(CountWeights, MatchesHandCount) {
+  const std::vector<float> w{1, 0, 0, 2, 0,   0, 0,         3, 4, 5,  //
+                             1, 2, 3, 0, NAN, 0, -INFINITY, 0, 0, -0.0f};
+  const auto c = count_weights(w.data(), 2, 10);
+  EXPECT_EQ(c.weights, 20);
+  EXPECT_EQ(c.zeros, 5 + 5);
+  EXPECT_EQ(c.non_finite, 2);
+  EXPECT_EQ(c.groups_of_4, 6);
+  EXPECT_EQ(c.groups_2_4, 5);
+  EXPECT_EQ(c.groups_of_8, 4);
+  EXPECT_EQ(c.groups_4_8, 3);
+}
+
+TEST(CountMagnitudes, AgreesWithASet) {
+  EXPECT_EQ(count_magnitudes(nullptr, 0), 0);
+  const std::vector<float> few{1, -1, 0, -0.0f, 2, NAN, -NAN, INFINITY};
+  EXPECT_EQ(count_magnitudes(few.data(), 8), 5);  // 1, 0, 2, NaN, infinity
+  PhiloxStream random(1, 0);
+  std::vector<float> many(20000);
+  for (auto& value : many)
+    value = std::round(static_cast<float>(random.normal()) * 1000.0f) / 64.0f;
+  std::set<float> magnitudes;
+  for (const float value : many) magnitudes.insert(std::fabs(value));
+  EXPECT_EQ(count_magnitudes(many.data(), 20000), static_cast<int64_t>(magnitudes.size()));
+}
+
+const TensorGroup& group(const Inspection& inspection, std::string_view name) {
+  const auto found = std::ranges::find(inspection.groups, name, &TensorGroup::name);
+  require(found != inspection.groups.end(), "no group ", name);
+  return *found;
+}
+
+// Writes the tiny model with `change` applied to each tensor.
+template <class Change>
+std::filesystem::path changed_model(const Change& change) {
+  const auto folder = fresh_folder();
+  write_tiny_model(folder / "source");
+  const auto source = Checkpoint::open(folder / "source");
+  FolderExport out(folder / "out", source.config(), "float32", ExistingFolder::kRefuse);
+  for (const auto& record : source.tensors()) {
+    out.write(record.name, change(record.name, source.tensor(record.name).clone()));
+  }
+  out.commit(tiny_tokenizer_json(), tiny_tokenizer_config(), {{"method", "test"}});
+  return folder / "out";
+}
+
+// Parameters by hand: embedding 320 * 64; a block has q, o 64*64, k, v 32*64, gate, up, down
+// 128*64; two blocks; five norms of 64.
+TEST(Inspect, CountsATinyModel) {
+  const auto folder = fresh_folder();
+  write_tiny_model(folder / "tiny");
+  const auto inspection = inspect(folder / "tiny");
+  const auto json = inspection_to_json(inspection);
+  const int64_t linears = 2 * (2 * 64 * 64 + 2 * 32 * 64 + 3 * 128 * 64);
+  EXPECT_EQ(json["parameters"]["block_linears"], linears);
+  EXPECT_EQ(json["parameters"]["embeddings"], 320 * 64);
+  EXPECT_EQ(json["parameters"]["total"], linears + 320 * 64 + 5 * 64);
+  EXPECT_EQ(json["linear_sparsity"], 0.0);
+  const auto& q = group(inspection, "self_attn.q_proj");
+  EXPECT_EQ(q.num_tensors, 2);
+  EXPECT_EQ(q.stored_bytes, 2 * 64 * 64 * sizeof(float));
+  EXPECT_GT(q.fewest_magnitudes, 4000);  // of 4096 normals
+  EXPECT_EQ(group(inspection, "norm").num_tensors, 5);
+  EXPECT_EQ(inspection.groups.front().name, "embed_tokens");
+  EXPECT_EQ(json["tokenizer"]["vocab_size"], 320);
+  EXPECT_EQ(json["tokenizer"]["adds_bos"], false);
+  EXPECT_EQ(json["tokenizer"]["kind"], "BPE");
+  EXPECT_THAT(inspection_to_text(inspection),
+              HasSubstr("llama, 2 layers, width 64, 4 heads of 16"));
+}
+
+TEST(Inspect, RecountsSparsityAndPatterns) {
+  const auto folder = changed_model([](const std::string& name, const at::Tensor& w) {
+    if (name.ends_with("q_proj.weight"))
+      w.slice(1, 0, std::nullopt, 4).zero_(), w.slice(1, 1, std::nullopt, 4).zero_();
+    if (name.ends_with("up_proj.weight")) {  // 4:8 holds, 2:4 does not
+      for (int64_t column = 0; column < 4; ++column) w.slice(1, column, std::nullopt, 8).zero_();
+    }
+    return w;
+  });
+  const auto inspection = inspect(folder);
+  const auto json = inspection_to_json(inspection);
+  const auto named = [&](std::string_view name) -> Json {
+    for (const auto& g : json["groups"]) {
+      if (g["group"] == name) return g;
+    }
+    return {};
+  };
+  EXPECT_EQ(named("self_attn.q_proj")["sparsity"], 0.5);
+  EXPECT_EQ(named("self_attn.q_proj")["holds_2_4"], true);
+  EXPECT_EQ(named("self_attn.q_proj")["holds_4_8"], true);
+  EXPECT_EQ(named("mlp.up_proj")["holds_2_4"], false);
+  EXPECT_EQ(named("mlp.up_proj")["holds_4_8"], true);
+  EXPECT_EQ(named("mlp.down_proj")["holds_4_8"], false);
+  EXPECT_EQ(json["provenance"]["method"], "test");
+  // q and up are half empty: (64*64 + 128*64) / 2 of 36864 a block.
+  EXPECT_NEAR(json["linear_sparsity"].get<double>(), 6144.0 / 36864.0, 1e-12);
+}
+
+}  // namespace
+}  // namespace assay
