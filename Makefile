@@ -20,6 +20,11 @@ test: build
 demo: build
 	@$(BUILD)/bin/assay run studies/demo.yaml
 
+# Speed against lm-eval and against the machine's own product rate, on the data of ASSAY_DATA.
+bench: build peers
+	@$(BUILD)/bin/kernels_bench --benchmark_filter='/(16|256|2048)/'
+	@$${ASSAY_CACHE:-$$HOME/.cache/assay}/peers/bin/python bench/score_vs_lm_eval.py
+
 fuzz: setup
 	@mkdir -p build
 	@scripts/fuzz.sh $(FUZZ_SECONDS)

@@ -67,10 +67,20 @@ function(assay_folder name)
   endif()
 endfunction()
 
+# `assay` is a launcher that answers help without libtorch; `assay-engine` beside it is everything else.
 function(assay_app)
   get_property(libs GLOBAL PROPERTY ASSAY_FOLDERS)
+  set(launcher ${CMAKE_SOURCE_DIR}/src/app/launcher.cpp)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/app/*.cpp)
-  add_executable(assay ${sources})
-  assay_link(assay TORCH LIBS ${libs})
-  target_link_libraries(assay PRIVATE CLI11::CLI11)
+  list(REMOVE_ITEM sources ${launcher})
+  add_executable(assay-engine ${sources})
+  assay_link(assay-engine TORCH LIBS ${libs})
+  target_link_libraries(assay-engine PRIVATE CLI11::CLI11)
+
+  set(help ${CMAKE_BINARY_DIR}/generated/engine_help.cpp)
+  add_custom_command(OUTPUT ${help} DEPENDS assay-engine ${CMAKE_SOURCE_DIR}/cmake/EmbedHelp.cmake
+    COMMAND ${CMAKE_COMMAND} -DENGINE=$<TARGET_FILE:assay-engine> -DOUT=${help}
+            -P ${CMAKE_SOURCE_DIR}/cmake/EmbedHelp.cmake)
+  add_executable(assay ${launcher} ${help})
+  assay_link(assay LIBS assay_base)
 endfunction()

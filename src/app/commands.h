@@ -8,8 +8,10 @@
 namespace assay::app {
 
 void add_compress_command(CLI::App& program);
+void add_inspect_command(CLI::App& program);
 void add_report_command(CLI::App& program);
 void add_run_command(CLI::App& program);
+void add_score_command(CLI::App& program);
 void add_version_command(CLI::App& program);
 
 }  // namespace assay::app

@@ -12,11 +12,19 @@ constexpr int kBadInput = 2;   // bad input, full disk, cannot decide
 constexpr int kInternal = 70;  // our bug
 
 int run(int argc, char** argv) {
-  CLI::App program{"assay: what did compression do to this language model, beyond perplexity?"};
+  CLI::App program{"assay: what did compression do to this language model, beyond perplexity?",
+                   "assay"};
   program.require_subcommand(1);
-  for (const auto add : {assay::app::add_run_command, assay::app::add_compress_command,
-                         assay::app::add_report_command, assay::app::add_version_command})
+  for (const auto add : {
+           assay::app::add_run_command,
+           assay::app::add_compress_command,
+           assay::app::add_inspect_command,
+           assay::app::add_report_command,
+           assay::app::add_score_command,
+           assay::app::add_version_command,
+       }) {
     add(program);
+  }
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

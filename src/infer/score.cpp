@@ -13,23 +13,6 @@
 namespace assay {
 namespace {
 
-void check_requests(const ModelConfig& config, std::span<const ScoreRequest> requests) {
-  for (size_t i = 0; i < requests.size(); ++i) {
-    const ScoreRequest& r = requests[i];
-    require(!r.context_ids.empty(), "score: request ", i, " has no context token");
-    require(!r.continuation_ids.empty(), "score: request ", i, " has no continuation token");
-    const auto length = static_cast<int64_t>(r.context_ids.size() + r.continuation_ids.size() - 1);
-    require(length <= config.max_position_embeddings, "score: request ", i, " needs ", length,
-            " positions, the model has ", config.max_position_embeddings);
-    for (const auto* ids : {&r.context_ids, &r.continuation_ids}) {
-      for (const int32_t id : *ids) {
-        require(id >= 0 && id < config.vocab_size, "score: request ", i, ": token id ", id,
-                " is outside the vocabulary of ", config.vocab_size);
-      }
-    }
-  }
-}
-
 // Keys and values of the path to the next batch, per layer. Allocated when a tree does not fit one
 // batch.
 std::vector<PathCache> make_path_caches(const CausalLM& model, int64_t longest_path, bool needed) {
@@ -82,12 +65,30 @@ at::Tensor final_hidden(const CausalLM& model, const PrefixTree& tree, int64_t f
 
 }  // namespace
 
+void check_request(const ModelConfig& config, const ScoreRequest& request) {
+  require(!request.context_ids.empty(), "no context token");
+  require(!request.continuation_ids.empty(), "no continuation token");
+  const auto positions =
+      static_cast<int64_t>(request.context_ids.size() + request.continuation_ids.size() - 1);
+  require(positions <= config.max_position_embeddings, positions,
+          " positions are needed, the model has ", config.max_position_embeddings);
+  for (const auto* ids : {&request.context_ids, &request.continuation_ids}) {
+    for (const int32_t id : *ids) {
+      require(id >= 0 && id < config.vocab_size, "token id ", id, " is outside the vocabulary of ",
+              config.vocab_size);
+    }
+  }
+}
+
 std::vector<ScoreResult> score(const CausalLM& model, std::span<const ScoreRequest> requests,
                                const ScoreOptions& options, ScoreStats* stats) {
   require(options.batch_tokens >= 1, "score: batch_tokens must be at least 1, got ",
           options.batch_tokens);
   require(!model.blocks.empty(), "score: the model has no layers");
-  check_requests(model.config, requests);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    in_context("score: request " + std::to_string(i),
+               [&] { check_request(model.config, requests[i]); });
+  }
   const PrefixTree tree = build_prefix_tree(requests);
   const auto num_rows = static_cast<int64_t>(tree.forest.ids.size());
   auto caches = make_path_caches(model, tree.longest_path, num_rows > options.batch_tokens);

@@ -44,6 +44,9 @@ struct ScoreOptions {
 std::vector<ScoreResult> score(const CausalLM& model, std::span<const ScoreRequest> requests,
                                const ScoreOptions& options, ScoreStats* stats = nullptr);
 
+// Error(kBadInput) unless the model can score this request: what score() checks of each.
+void check_request(const ModelConfig& config, const ScoreRequest& request);
+
 // The ids that score context + continuation, tokenized jointly with BOS where the tokenizer adds
 // one: a token belongs to the continuation when its span ends behind the boundary. An empty context
 // is BOS, or EOS where there is none. Error(kBadInput) on an empty continuation, or one whose every

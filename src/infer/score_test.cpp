@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <numeric>
 #include <random>
 
@@ -296,6 +297,32 @@ TEST(Score, NeverReturnsAResultThatIsNotFinite) {
       EXPECT_EQ(e.kind, ErrorKind::kInternal);
     }
   }
+}
+
+int64_t peak_resident_bytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    if (word == "VmHWM:") return status >> word, std::stoll(word) * 1024;
+  }
+  return -1;
+}
+
+TEST(Score, HoldsNeitherLogitsNorStatesOfTheWholeTree) {
+  auto tiny = tiny_model(15);
+  tiny.model.config.vocab_size = 50000;
+  tiny.model.embed_tokens = at::randn({50000, 44});
+  tiny.model.lm_head = Linear(at::randn({50000, 44}));
+  std::vector<ScoreRequest> requests;
+  for (int32_t i = 0; i < 40; ++i) {
+    requests.push_back({.context_ids = {i}, .continuation_ids = std::vector<int32_t>(101, i)});
+  }
+  score(tiny.model, {requests.data(), 1}, {.batch_tokens = 64, .on_batch = {}});
+  std::ofstream("/proc/self/clear_refs") << "5";  // the peak starts again from here
+  const int64_t before = peak_resident_bytes();
+  if (before <= 0) GTEST_SKIP() << "no VmHWM in /proc/self/status";
+  score(tiny.model, requests, {.batch_tokens = 64, .on_batch = {}});
+  // The logits of all 4 000 rows would be 800 MB, those of one batch 13 MB.
+  EXPECT_LT(peak_resident_bytes() - before, 8 << 20);
 }
 
 TEST(RollingRequests, CutsWindowsAndLeavesOutALastSingleToken) {

@@ -1,0 +1,137 @@
+// assay score as a program: lines in, lines out, on a tiny random model.
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "base/json.h"
+#include "model/tiny_model.h"
+
+namespace assay {
+namespace {
+
+struct Output {
+  int exit_code;
+  std::vector<Json> answers;
+  std::string errors;
+};
+
+std::string text_of(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+class ScoreCommand : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ =
+        std::filesystem::temp_directory_path() / ("score_command_test_" + std::to_string(getpid()));
+    std::filesystem::create_directories(folder_);
+    write_tiny_model(folder_ / "model");
+  }
+  static void TearDownTestSuite() { std::filesystem::remove_all(folder_); }
+
+  static Output score(const std::string& input, const std::string& flags = "") {
+    std::ofstream(folder_ / "in.jsonl") << input;
+    const std::string command =
+        std::string(ASSAY_BINARY) + " score " + (folder_ / "model").string() + " --input " +
+        (folder_ / "in.jsonl").string() + " " + flags + " > " + (folder_ / "out.jsonl").string() +
+        " 2> " + (folder_ / "errors").string();
+    const int status = std::system(command.c_str());
+    Output output{
+        .exit_code = WEXITSTATUS(status), .answers = {}, .errors = text_of(folder_ / "errors")};
+    std::istringstream lines(text_of(folder_ / "out.jsonl"));
+    for (std::string line; std::getline(lines, line);) output.answers.push_back(Json::parse(line));
+    return output;
+  }
+
+  static inline std::filesystem::path folder_;
+};
+
+TEST_F(ScoreCommand, AnswersEveryLineInOrderAndCopiesTheId) {
+  const auto output = score(
+      "{\"id\": 7, \"context\": \"the cat\", \"continuation\": \" sat\"}\n"
+      "{\"id\": [\"a\", null], \"context_ids\": [1, 20], \"continuation_ids\": [30, 31]}\n"
+      "{\"id\": {\"k\": 1}, \"context\": \"\", \"continuation\": \"the\"}\n");
+  ASSERT_EQ(output.exit_code, 0) << output.errors;
+  ASSERT_EQ(output.answers.size(), 3u);
+  EXPECT_EQ(output.answers[0]["id"], 7);
+  EXPECT_EQ(output.answers[1]["id"].dump(), "[\"a\",null]");
+  EXPECT_EQ(output.answers[1]["num_tokens"], 2);
+  EXPECT_EQ(output.answers[2]["id"].dump(), "{\"k\":1}");
+  for (const Json& a : output.answers) {
+    EXPECT_EQ(a.size(), 4u) << a;
+    EXPECT_LT(a["log_likelihood"].get<double>(), 0);
+    EXPECT_TRUE(a["is_greedy"].is_boolean());
+  }
+}
+
+TEST_F(ScoreCommand, RollsOverWindowsAndLeavesOutASingleLastToken) {
+  const auto output = score(
+      "{\"id\": 1, \"ids\": [5, 6, 7, 8, 9, 10, 11], \"window\": 3}\n"
+      "{\"id\": 2, \"context_ids\": [5], \"continuation_ids\": [6, 7]}\n"
+      "{\"id\": 3, \"context_ids\": [8], \"continuation_ids\": [9, 10]}\n"
+      "{\"id\": 4, \"ids\": [5], \"window\": 3}\n");
+  ASSERT_EQ(output.exit_code, 0) << output.errors;
+  const Json& windows = output.answers[0]["nll_per_window"];
+  ASSERT_EQ(windows.size(), 2u);  // 5 6 7 | 8 9 10 | 11 left out
+  EXPECT_EQ(output.answers[0]["num_tokens"], 4);
+  EXPECT_EQ(windows[0].get<double>(), -output.answers[1]["log_likelihood"].get<double>() / 2);
+  EXPECT_EQ(windows[1].get<double>(), -output.answers[2]["log_likelihood"].get<double>() / 2);
+  EXPECT_EQ(output.answers[3].dump(), "{\"id\":4,\"nll_per_window\":[],\"num_tokens\":0}");
+}
+
+TEST_F(ScoreCommand, GivesTheSameBytesForAnyBatchAndThreads) {
+  std::string input;
+  for (int i = 0; i < 60; ++i) {
+    input += "{\"id\": " + std::to_string(i) + ", \"context\": \"that is the way " +
+             std::string(i % 7, 'a') + "\", \"continuation\": \" to " +
+             std::string(1 + i % 3, 'b') + "\"}\n";
+  }
+  const auto expected = score(input);
+  ASSERT_EQ(expected.exit_code, 0) << expected.errors;
+  for (const char* flags :
+       {"--batch_tokens 3 --threads 1", "--batch_tokens 50 --threads 3 --dtype float32"}) {
+    EXPECT_EQ(score(input, flags).answers, expected.answers) << flags;
+  }
+}
+
+TEST_F(ScoreCommand, StopsAtABadLineWithItsNumberAfterTheAnswersBeforeIt) {
+  const std::string good = "{\"id\": 0, \"context\": \"the\", \"continuation\": \" cat\"}\n";
+  for (const auto& [line, message] : std::vector<std::pair<std::string, std::string>>{
+           {"{\"id\": 1", "in.jsonl:3"},
+           {"", "in.jsonl:3"},
+           {"{\"context\": \"a\", \"continuation\": \"b\"}", "missing key 'id'"},
+           {"{\"id\": 1, \"context\": \"a\", \"continuation\": \"\"}", "continuation is empty"},
+           {"{\"id\": 1, \"context\": \"a\", \"continuatoin\": \"b\"}",
+            "did you mean 'continuation'"},
+           {"{\"id\": 1, \"context_ids\": [1], \"continuation_ids\": [999]}",
+            "999 is outside the vocabulary of 320"},
+           {"{\"id\": 1, \"context_ids\": [], \"continuation_ids\": [3]}", "no context token"},
+           {"{\"id\": 1, \"context_ids\": [1.5], \"continuation_ids\": [3]}", "context_ids"},
+           {"{\"id\": 1, \"ids\": [1, 2, 3], \"window\": 1}", "at least 2"},
+       }) {
+    const auto output = score(good + good + line + "\n" + good);
+    EXPECT_EQ(output.exit_code, 2) << line;
+    EXPECT_EQ(output.answers.size(), 2u) << line;
+    EXPECT_NE(output.errors.find("in.jsonl:3"), std::string::npos) << output.errors;
+    EXPECT_NE(output.errors.find(message), std::string::npos) << output.errors;
+  }
+}
+
+TEST_F(ScoreCommand, RefusesFlagsItCannotHonour) {
+  EXPECT_EQ(score("", "--dtype bfloat16").exit_code, 2);
+  EXPECT_EQ(score("", "--threads -1").exit_code, 2);
+  EXPECT_EQ(score("", "--batch_tokens 0").exit_code, 2);
+  EXPECT_EQ(score("", "--batchtokens 5").exit_code, 2);
+  EXPECT_EQ(score("").exit_code, 0);  // no line, no answer
+}
+
+}  // namespace
+}  // namespace assay

@@ -1,0 +1,38 @@
+// Starting the program: help and version come without libtorch, and say what the engine says.
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdio>
+#include <string>
+
+namespace {
+
+std::string output_of(const std::string& command) {
+  std::string output;
+  FILE* pipe = popen(command.c_str(), "r");
+  if (!pipe) return "cannot run " + command;
+  std::array<char, 4096> buffer;
+  while (const size_t n = fread(buffer.data(), 1, buffer.size(), pipe))
+    output.append(buffer.data(), n);
+  pclose(pipe);
+  return output;
+}
+
+const std::string kLauncher = ASSAY_BINARY, kEngine = kLauncher + "-engine";
+
+TEST(Launcher, SaysWhatTheEngineSays) {
+  for (const std::string arguments :
+       {" --help", " -h", " version", " score --help", " scoer 2>&1"}) {
+    EXPECT_EQ(output_of(kLauncher + arguments), output_of(kEngine + arguments)) << arguments;
+  }
+}
+
+TEST(Launcher, DoesNotLoadLibtorch) {
+  const std::string libraries = output_of("ldd " + kLauncher);
+  EXPECT_NE(libraries.find("libc.so"), std::string::npos) << libraries;
+  EXPECT_EQ(libraries.find("torch"), std::string::npos) << libraries;
+  EXPECT_NE(output_of("ldd " + kEngine).find("libtorch_cpu"), std::string::npos);
+}
+
+}  // namespace
