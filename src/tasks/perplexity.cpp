@@ -17,7 +17,8 @@ namespace assay {
 namespace {
 
 constexpr int64_t kDefaultWindow = 2048;  // of Beyond Perplexity and of the quantization papers
-constexpr int64_t kXsumWindow = 512;
+constexpr int64_t kXsumWindow =
+    256;  // 28 windows of documents 1-20: an interval of a ratio needs 20
 
 struct PerplexityOptions {
   std::vector<std::string> documents;
