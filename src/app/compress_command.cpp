@@ -1,0 +1,209 @@
+// assay compress MODEL --method M -o DIR: one compressed checkpoint in Hugging Face layout.
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "app/commands.h"
+#include "base/error.h"
+#include "base/progress.h"
+#include "base/thread_pool.h"
+#include "compress/pipeline.h"
+#include "model/export.h"
+
+namespace assay::app {
+namespace {
+
+struct CompressArguments {
+  std::string model, method, output, calibration, dtype = "auto", save_dtype = "float32";
+  // The method's settings, those that were given.
+  std::optional<double> sparsity;
+  std::optional<std::string> pattern, units;
+  std::optional<int64_t> bits, group_size;
+  bool sym = false, mse = false, alpha = false, exact_count = false;
+  std::vector<std::string> parity;
+
+  int64_t samples = 128, threads = 0, batch_tokens = CompressOptions{}.batch_tokens;
+  std::optional<int64_t> length;
+  std::optional<uint64_t> seed;
+  bool overwrite = false, dry_run = false;
+};
+
+// A study's keys are the flags' words; a flag that the method does not know is refused there.
+MethodConfig config_of(const CompressArguments& arguments) {
+  Json settings{{"method", arguments.method}};
+  const auto set = [&](const char* key, const auto& value) {
+    if (value) settings[key] = *value;
+  };
+  set("sparsity", arguments.sparsity);
+  set("pattern", arguments.pattern);
+  set("bits", arguments.bits);
+  set("group_size", arguments.group_size);
+  set("units", arguments.units);
+  if (arguments.sym) settings["sym"] = true;
+  if (arguments.mse) settings["mse"] = true;
+  if (arguments.alpha) settings["alpha"] = true;
+  if (arguments.exact_count) settings["exact_count"] = true;
+  if (!arguments.parity.empty()) settings["parity"] = arguments.parity;
+  const Method& method = method_named(arguments.method);
+  if (!method.needs_calibration) {
+    require(arguments.calibration.empty() && !arguments.length, "method ", method.name,
+            " takes no calibration text");
+    set("seed", arguments.seed);  // of the method itself
+  }
+  return method_config(settings);
+}
+
+std::optional<CalibrationSet> calibration_of(const CompressArguments& arguments,
+                                             const Method& method, const Checkpoint& checkpoint) {
+  if (!method.needs_calibration) return std::nullopt;
+  require(!arguments.calibration.empty(), "method ", method.name,
+          " needs --calibration SOURCE (text:FILE, jsonl:FILE#field, ids:FILE or c4:FILE)");
+  const auto source = parse_calibration_source(arguments.calibration);
+  require(source.kind != CalibrationKind::kIds || !arguments.seed,
+          "ids:FILE is used as given, --seed changes nothing");
+  auto length = arguments.length;
+  if (!length && source.kind != CalibrationKind::kIds) {
+    length = std::min<int64_t>(2048, checkpoint.config().max_position_embeddings);
+  }
+  return read_calibration({source, arguments.samples, length, arguments.seed},
+                          checkpoint.tokenizer());
+}
+
+void print_plan(const CompressArguments& arguments, const Checkpoint& checkpoint,
+                const MethodConfig& config, const std::optional<CalibrationSet>& calibration,
+                const CompressOptions& options) {
+  int64_t samples = 0, tokens = 0;
+  if (calibration) {
+    samples = static_cast<int64_t>(calibration->sequences.size());
+    tokens = calibration->provenance.at("tokens").get<int64_t>();
+  }
+  const auto plan =
+      plan_compression(checkpoint, config, samples, samples == 0 ? 0 : tokens / samples, options);
+  std::cout << fmt::format(
+      "model        {}\n"
+      "method       {}   {}\n"
+      "compressed   {} linears of {} layers, {:.1f} M weights; embeddings, norms and head {}\n"
+      "calibration  {}\n"
+      "memory       {:.0f} MB at most, beside the mapped checkpoint\n"
+      "work         {:.0f} GFLOP of forward passes\n"
+      "writes       {:.0f} MB of {} to {}\n",
+      checkpoint.description(), describe(config), to_json(config).dump(), plan.num_linears,
+      plan.num_layers, static_cast<double>(plan.linear_elements) / 1e6,
+      std::holds_alternative<PermuteConfig>(config) ? "are permuted" : "are copied",
+      calibration
+          ? fmt::format("{} sequences, {} tokens of {}", samples, tokens, arguments.calibration)
+          : "none needed",
+      static_cast<double>(plan.memory_bytes) / 1e6, plan.gflop,
+      static_cast<double>(plan.output_bytes) / 1e6, options.save_dtype, arguments.output);
+}
+
+void print_report(const CompressArguments& arguments, const MethodConfig& config,
+                  const CompressionReport& report) {
+  std::cout << fmt::format(
+      "{}: {} linears, {:.4f} of their weights zero, {:.3f} bits a weight, weight error {:.4f}\n",
+      describe(config), report.linears.size(), report.sparsity(), report.bits(),
+      report.weight_error());
+  std::map<std::string, int64_t> notes;
+  for (const LinearReport& linear : report.linears) {
+    if (!linear.note.empty()) ++notes[linear.note];
+  }
+  for (const auto& [note, count] : notes)
+    std::cout << "note: in " << count << " linears " << note << '\n';
+  std::cout << "written to " << arguments.output << '\n';
+}
+
+void run(const CompressArguments& arguments) {
+  require(arguments.dtype == "float32" || arguments.dtype == "auto", "compress: dtype '",
+          arguments.dtype, "' is not there yet; float32 is (auto = float32)");
+  require(arguments.batch_tokens >= 1, "compress: --batch_tokens must be at least 1, got ",
+          arguments.batch_tokens);
+  if (arguments.threads != 0) set_num_threads(arguments.threads);
+  at::set_num_threads(static_cast<int>(num_threads()));
+  const MethodConfig config = config_of(arguments);
+  const auto checkpoint = Checkpoint::open(resolve_model(arguments.model));
+  CompressOptions options;
+  options.save_dtype = arguments.save_dtype;
+  options.batch_tokens = arguments.batch_tokens;
+  const Method& method = method_of(config);
+  if (arguments.dry_run) {
+    print_plan(arguments, checkpoint, config, calibration_of(arguments, method, checkpoint),
+               options);
+    return;
+  }
+  // Refuses a target before anything is computed.
+  FolderExport folder(arguments.output, checkpoint.config(), options.save_dtype,
+                      arguments.overwrite ? ExistingFolder::kReplace : ExistingFolder::kRefuse);
+  const auto calibration = calibration_of(arguments, method, checkpoint);
+  const CalibrationSet* given = calibration ? &*calibration : nullptr;
+  std::optional<Progress> progress;
+  double reported = 0;
+  options.on_progress = [&](double done, double total, const std::string& stage) {
+    if (!progress) progress.emplace(total);
+    progress->stage("compress: " + stage);
+    progress->add(done - reported);
+    reported = done;
+  };
+  const auto report = compress(
+      checkpoint, config, given,
+      [&](const std::string& name, const at::Tensor& tensor) { folder.write(name, tensor); },
+      options);
+  progress.reset();
+  const Tokenizer tokenizer = checkpoint.tokenizer();
+  folder.commit(tokenizer.to_tokenizer_json(), tokenizer.to_tokenizer_config(),
+                compression_provenance(checkpoint, config, given, options, report));
+  print_report(arguments, config, report);
+}
+
+}  // namespace
+
+void add_compress_command(CLI::App& program) {
+  const auto a = std::make_shared<CompressArguments>();
+  CLI::App* command =
+      program.add_subcommand("compress", "write one compressed checkpoint (docs/methods)");
+  std::string known;
+  for (const Method& method : methods())
+    known += (known.empty() ? "" : ", ") + std::string(method.name);
+  command->add_option("model", a->model, "a folder, a .gguf file or a catalogue name")->required();
+  command->add_option("--method", a->method, known)->required();
+  command->add_option("-o,--output", a->output, "the new folder; must be empty or absent")
+      ->required();
+  command->add_option("--sparsity", a->sparsity, "fraction of the weights to prune, default 0.5");
+  command->add_option("--pattern", a->pattern,
+                      "unstructured, or N:M (N kept of every M), which implies the sparsity");
+  command->add_flag("--exact_count", a->exact_count,
+                    "magnitude: exactly int(n * sparsity) weights");
+  command->add_flag("--alpha", a->alpha, "wanda: the paper's variant");
+  command->add_option("--bits", a->bits, "bits of a code, default 4");
+  command->add_option("--group_size", a->group_size,
+                      "columns that share a scale, default 128; -1 = the whole row");
+  command->add_flag("--sym", a->sym, "a grid centred on zero");
+  command->add_flag("--mse", a->mse, "search the range of each group");
+  command->add_option("--units", a->units, "permute: hidden (default), mlp or both");
+  command->add_option("--parity", a->parity,
+                      "quirks of the reference: reference (all) or a name, repeatable");
+  command->add_option("--calibration", a->calibration,
+                      "text:FILE, jsonl:FILE#field[501:], ids:FILE or c4:FILE");
+  command->add_option("--samples", a->samples, "calibration sequences")->capture_default_str();
+  command->add_option("--length", a->length,
+                      "tokens of a sequence, default 2048 or the model's maximum");
+  command->add_option("--seed", a->seed, "of the calibration's draw; of the order for permute");
+  command->add_option("--dtype", a->dtype, "compute type: float32 or auto (= float32)");
+  command->add_option("--save_dtype", a->save_dtype, "float32, bfloat16 or float16")
+      ->capture_default_str();
+  command->add_option("--threads", a->threads, "threads (default: the processors of this process)");
+  command
+      ->add_option("--batch_tokens", a->batch_tokens,
+                   "rows of a forward pass: bounds memory, changes no result")
+      ->capture_default_str();
+  command->add_flag("--overwrite", a->overwrite, "replace the checkpoint in the output folder");
+  command->add_flag("--dry-run", a->dry_run, "print what would be done, write nothing");
+  command->callback([a] { run(*a); });
+}
+
+}  // namespace assay::app
