@@ -139,8 +139,10 @@ StudyCalibration calibration_from(const Json& object, const std::string& where) 
           ": 'samples' must be at least 1 and 'length' at least 2");
   if (object.contains("seeds")) {
     const Json& seeds = object.at("seeds");
-    require(seeds.is_array() && seeds.size() == 1 && seeds[0].is_number_unsigned(), where,
-            ": 'seeds' must be a list of one non-negative integer, got ", seeds.dump());
+    const bool is_one = seeds.is_array() && seeds.size() == 1 && seeds[0].is_number_integer() &&
+                        seeds[0].get<int64_t>() >= 0;
+    require(is_one, where, ": 'seeds' must be a list of one non-negative integer, got ",
+            seeds.dump());
     calibration.seed = seeds[0].get<uint64_t>();
   }
   return calibration;

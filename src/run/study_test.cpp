@@ -43,6 +43,17 @@ TEST(ParseStudy, ReadsTasksWithOptionsAndOneLimitForAll) {
   EXPECT_EQ(study.tasks[1].options.dump(), R"({"window":512})");
 }
 
+TEST(ParseStudy, ReadsCalibration) {
+  const std::string head(kHead);
+  const auto study = parse_study(
+      head + "- {method: wanda}\ncalibration: {data: 'text:a', samples: 4, seeds: [0]}\n", "s");
+  EXPECT_EQ(study.calibration->samples, 4);
+  EXPECT_EQ(study.calibration->length, 2048);
+  EXPECT_EQ(study.calibration->seed, 0u);
+  EXPECT_EQ(message_of(head + "- {method: wanda}\ncalibration: {data: 'text:a', seeds: [-1]}\n"),
+            "s.yaml: calibration: 'seeds' must be a list of one non-negative integer, got [-1]");
+}
+
 TEST(ParseStudy, NamesWhatIsWrong) {
   const std::string head(kHead);
   EXPECT_EQ(message_of(head + "  []\ncalibratoin: 1\n"),
