@@ -26,7 +26,7 @@ constexpr int64_t kManyClusters = 2000;
 // One arm's own interval. Means by CR2, exact by clusters where all items agree; other statistics
 // by bootstrap.
 Estimate estimate_arm(const Outcome& outcome, const OutcomePairs& pairs,
-                      const std::vector<double>& arm, uint64_t seed) {
+                      const std::vector<double>& arm, uint64_t seed, const Effort& effort) {
   const auto k = static_cast<size_t>(pairs.num_components);
   const auto data = sums_by_cluster(pairs, {&arm});
   Estimate result;
@@ -54,9 +54,10 @@ Estimate estimate_arm(const Outcome& outcome, const OutcomePairs& pairs,
   const SumStatistic statistic = [&outcome](std::span<const double> sums) {
     return scaled(outcome, outcome.statistic(sums));
   };
-  const auto bootstrap = pairs.num_clusters > kManyClusters
-                             ? cluster_bootstrap_percentile(data, statistic, seed)
-                             : cluster_bootstrap_t(data, statistic, seed);
+  const auto bootstrap =
+      pairs.num_clusters > kManyClusters
+          ? cluster_bootstrap_percentile(data, statistic, seed, kConfidence, effort.resamples)
+          : cluster_bootstrap_t(data, statistic, seed, kConfidence, effort.resamples);
   const bool log_scale = outcome.scale == Scale::kRatio;
   result.low = log_scale ? std::exp(bootstrap.interval.low) : bootstrap.interval.low;
   result.high = log_scale ? std::exp(bootstrap.interval.high) : bootstrap.interval.high;
@@ -90,7 +91,8 @@ Interval score_interval(const OutcomePairs& pairs, std::span<const double> diffe
 }
 
 void infer_mean(const OutcomePairs& pairs, std::span<const double> differences,
-                const ChangedClusters& changed, double scale, uint64_t seed, Inference& result) {
+                const ChangedClusters& changed, double scale, uint64_t seed, const Effort& effort,
+                Inference& result) {
   const auto sums = cluster_sums(differences, pairs.cluster);
   const auto sizes = cluster_sums(std::vector<double>(pairs.size(), 1.0), pairs.cluster);
   if (pairs.num_clusters >= 2) {
@@ -99,7 +101,7 @@ void infer_mean(const OutcomePairs& pairs, std::span<const double> differences,
                                     robust.interval.low, robust.interval.high};
     result.mde = minimum_detectable_effect(robust.standard_error, robust.dof);
   }
-  const auto test = cluster_sign_flip(sums, sizes, seed);
+  const auto test = cluster_sign_flip(sums, sizes, seed, kConfidence, effort.sign_flips);
   result.p = test.p;
   if (pairs.num_clusters < kMinClustersToDecide) {
     result.method = "none";
@@ -132,7 +134,7 @@ void infer_mean(const OutcomePairs& pairs, std::span<const double> differences,
 }
 
 void infer_smooth(const Outcome& outcome, const OutcomePairs& pairs, const ChangedClusters& changed,
-                  double scale, uint64_t seed, Inference& result) {
+                  double scale, uint64_t seed, const Effort& effort, Inference& result) {
   if (pairs.num_clusters < kMinClustersBootstrapT) {
     result.method = "none";
     result.problem = fmt::format("{} clusters, fewer than the 20 that {} needs", pairs.num_clusters,
@@ -155,10 +157,11 @@ void infer_smooth(const Outcome& outcome, const OutcomePairs& pairs, const Chang
   const auto data = sums_by_cluster(pairs, {&pairs.base, &pairs.variant});
   const auto statistic = difference_statistic(outcome);
   const bool many = pairs.num_clusters > kManyClusters;
-  const auto bootstrap = many ? cluster_bootstrap_percentile(data, statistic, seed)
-                              : cluster_bootstrap_t(data, statistic, seed);
+  const auto bootstrap =
+      many ? cluster_bootstrap_percentile(data, statistic, seed, kConfidence, effort.resamples)
+           : cluster_bootstrap_t(data, statistic, seed, kConfidence, effort.resamples);
   result.method = fmt::format("cluster bootstrap{} ({} resamples)", many ? ", percentile" : "-t",
-                              kBootstrapResamples);
+                              effort.resamples);
   result.problem = bootstrap.problem;
   result.p = bootstrap.p;
   set_interval(result, bootstrap.interval);
@@ -177,7 +180,8 @@ double margin_of(const Outcome& outcome) {
   return std::log(outcome.margin);
 }
 
-Inference infer(const Outcome& outcome, const OutcomePairs& pairs, uint64_t seed) {
+Inference infer(const Outcome& outcome, const OutcomePairs& pairs, uint64_t seed,
+                const Effort& effort) {
   Inference result;
   if (pairs.size() == 0) {
     result.method = "none";
@@ -191,8 +195,8 @@ Inference infer(const Outcome& outcome, const OutcomePairs& pairs, uint64_t seed
   result.effective_n = spread.effective_n;
   result.icc = spread.icc;
   result.largest_cluster_share = spread.largest_share;
-  result.base = estimate_arm(outcome, pairs, pairs.base, seed);
-  result.variant = estimate_arm(outcome, pairs, pairs.variant, seed);
+  result.base = estimate_arm(outcome, pairs, pairs.base, seed, effort);
+  result.variant = estimate_arm(outcome, pairs, pairs.variant, seed, effort);
   result.difference.value = orientation(outcome) * (scaled(outcome, result.variant.value) -
                                                     scaled(outcome, result.base.value));
   if (!std::isfinite(result.difference.value)) {
@@ -203,9 +207,9 @@ Inference infer(const Outcome& outcome, const OutcomePairs& pairs, uint64_t seed
   const auto changed = count_changed(outcome, pairs, differences);
   const double scale = largest_change(outcome, pairs);
   if (is_mean_difference(outcome)) {
-    infer_mean(pairs, differences, changed, scale, seed, result);
+    infer_mean(pairs, differences, changed, scale, seed, effort, result);
   } else {
-    infer_smooth(outcome, pairs, changed, scale, seed, result);
+    infer_smooth(outcome, pairs, changed, scale, seed, effort, result);
   }
   if (outcome.scale == Scale::kRatio) {
     const double sign = orientation(outcome);

@@ -9,6 +9,8 @@
 
 #include "compare/paired.h"
 #include "metrics/outcome.h"
+#include "stats/cluster_bootstrap.h"
+#include "stats/sign_flip.h"
 
 namespace assay {
 
@@ -47,8 +49,17 @@ struct Inference {
   double largest_cluster_share = NAN;
 };
 
+// How many random sign vectors and resamples to take. What decides takes them all; bars by group
+// take few.
+struct Effort {
+  int64_t sign_flips = kSignFlipDraws;
+  int64_t resamples = kBootstrapResamples;
+};
+inline constexpr Effort kGroupEffort{9999, 999};
+
 // No pairs: everything undefined, with a problem. The seed draws signs and resamples.
-Inference infer(const Outcome& outcome, const OutcomePairs& pairs, uint64_t seed);
+Inference infer(const Outcome& outcome, const OutcomePairs& pairs, uint64_t seed,
+                const Effort& effort = {});
 
 // The margin on the scale of `difference`: itself, or its logarithm for a ratio.
 double margin_of(const Outcome& outcome);

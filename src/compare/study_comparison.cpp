@@ -52,7 +52,7 @@ std::vector<std::string> groups_of(const OutcomePairs& pairs, std::span<const An
 GroupResult compare_group(const Outcome& outcome, const OutcomePairs& pairs,
                           std::span<const AnsweredItem> base, const std::string& group,
                           uint64_t seed) {
-  const auto inference = infer(outcome, pairs_of_group(pairs, base, group), seed);
+  const auto inference = infer(outcome, pairs_of_group(pairs, base, group), seed, kGroupEffort);
   GroupResult result;
   result.group = group;
   result.num_items = inference.num_items;
