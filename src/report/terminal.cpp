@@ -1,6 +1,7 @@
 #include "report/terminal.h"
 
 #include <algorithm>
+#include <span>
 #include <vector>
 
 #include "report/number_text.h"
@@ -107,6 +108,58 @@ void add_block(const Column& names, std::span<const Column> columns, Colours col
   }
 }
 
+// For each task with choices the variant's result over the most items; outcomes of one task may be
+// about different items.
+std::vector<const Result*> widest_flips(const View& view, const std::string& variant) {
+  std::vector<const Result*> widest;
+  for (const Result& result : view.results) {
+    if (!result.has_flips || result.variant != variant) continue;
+    const auto same = std::ranges::find(widest, result.task, &Result::task);
+    if (same == widest.end()) {
+      widest.push_back(&result);
+    } else if (result.num_items > (*same)->num_items) {
+      *same = &result;
+    }
+  }
+  return widest;
+}
+
+// A row for each variant and task with choices: which arm is right on how many items, and how many
+// answers changed. Descriptive.
+std::vector<Column> flip_columns(const View& view) {
+  std::vector<Column> columns(7);
+  size_t c = 0;
+  for (const char* heading :
+       {"flips", "task", "both right", "base only", "variant only", "both wrong", "changed"}) {
+    add(columns[c++], heading, "1", kMaxNameWidth);
+  }
+  for (const Variant& v : view.variants) {
+    for (const Result* r : widest_flips(view, v.name)) {
+      add(columns[0], v.name, "", kMaxNameWidth);
+      add(columns[1], r->task, "", kMaxNameWidth);
+      c = 2;
+      for (const int64_t count :
+           {r->both_right, r->base_only, r->variant_only, r->both_wrong, r->changed}) {
+        add(columns[c++], count_text(count), "", kMaxCellWidth);
+      }
+    }
+  }
+  return columns;
+}
+
+// Columns beside `names`, in as many blocks as the width asks for.
+void add_blocks(const Column& names, std::span<const Column> columns, size_t width, Colours colours,
+                std::string& out) {
+  for (size_t first = 0; first < columns.size();) {
+    size_t used = names.width, last = first;
+    while (last < columns.size() && (last == first || used + 2 + columns[last].width <= width))
+      used += 2 + columns[last++].width;
+    add_block(names, columns.subspan(first, last - first), colours, out);
+    out += "\n";
+    first = last;
+  }
+}
+
 }  // namespace
 
 std::string terminal_table(const View& view, size_t width, Colours colours) {
@@ -115,13 +168,10 @@ std::string terminal_table(const View& view, size_t width, Colours colours) {
   const Column names = names_column(view);
   const size_t room = width - names.width - 2;
   const std::vector<Column> columns = value_columns(view, std::min(room, kMaxCellWidth));
-  for (size_t first = 0; first < columns.size();) {
-    size_t used = names.width, last = first;
-    while (last < columns.size() && used + 2 + columns[last].width <= width)
-      used += 2 + columns[last++].width;
-    add_block(names, std::span(columns).subspan(first, last - first), colours, out);
-    out += "\n";
-    first = last;
+  add_blocks(names, columns, width, colours, out);
+  const auto flips = flip_columns(view);
+  if (flips[0].cells.size() > 1) {
+    add_blocks(flips[0], std::span(flips).subspan(1), width, colours, out);
   }
   out += cut_to_width("✓ non-inferior  ▼ worse  ▼▼ much worse  ? undecidable  ⊘ not interpretable",
                       width) +
