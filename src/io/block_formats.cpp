@@ -4,10 +4,9 @@
 #include <array>
 #include <bit>
 #include <cstring>
-#include <thread>
-#include <vector>
 
 #include "base/error.h"
+#include "base/thread_pool.h"
 
 namespace assay {
 namespace {
@@ -32,6 +31,7 @@ constexpr std::array kFormats{
     BlockFormat{40, "NVFP4", 64, 36, false},
 };
 
+constexpr size_t kPieceElements = size_t{1} << 18;
 constexpr size_t kQuants = 32;  // elements a block of Q4_0, Q4_1, Q8_0
 
 float read_half(const std::byte* at) {
@@ -126,19 +126,14 @@ void decode_blocks(const BlockFormat& format, std::span<const std::byte> blocks,
               blocks.size() % format.block_bytes == 0,
           "decode_blocks: ", blocks.size(), " bytes of ", format.name, " do not hold ", out.size(),
           " elements");
-  const auto decode = [&](size_t first, size_t last) {
+  // Pieces of some 100 us each.
+  const size_t step = std::max<size_t>(kPieceElements / format.block_elements, 1);
+  const auto pieces = static_cast<int64_t>((num_blocks + step - 1) / step);
+  parallel_for(pieces, [&](int64_t piece) {
+    const size_t first = static_cast<size_t>(piece) * step;
     decode_serially(format, blocks.data() + first * format.block_bytes,
-                    out.data() + first * format.block_elements, last - first);
-  };
-  // A thread costs some 20 us, the decoding of 2^18 elements some 100 us.
-  constexpr size_t kElementsPerThread = size_t{1} << 18;
-  const size_t threads = std::clamp<size_t>(out.size() / kElementsPerThread, 1,
-                                            std::max(1u, std::thread::hardware_concurrency()));
-  std::vector<std::jthread> others;
-  for (size_t t = 1; t < threads; ++t) {
-    others.emplace_back(decode, num_blocks * t / threads, num_blocks * (t + 1) / threads);
-  }
-  decode(0, num_blocks / threads);
+                    out.data() + first * format.block_elements, std::min(step, num_blocks - first));
+  });
 }
 
 // Shifting the exponent and mantissa into place gives a value too small by 2^112, subnormals

@@ -27,7 +27,7 @@ const BlockFormat* block_format_by_name(std::string_view name);
 
 // Decodes whole blocks: out.size() elements from blocks.size() bytes, x = d*q, d*(q-8) or d*q + m
 // in float32. Error(kBadInput) when the format is not one of F32, F16, BF16, Q4_0, Q4_1, Q8_0, or
-// the sizes do not belong together. The work is split over the cores.
+// the sizes do not belong together. Runs on the thread pool.
 void decode_blocks(const BlockFormat& format, std::span<const std::byte> blocks,
                    std::span<float> out);
 

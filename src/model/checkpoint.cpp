@@ -3,13 +3,12 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <atomic>
 #include <map>
-#include <thread>
 #include <utility>
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/thread_pool.h"
 #include "model/checkpoint_impl.h"
 #include "model/tensor_names.h"
 
@@ -95,15 +94,10 @@ at::Tensor Checkpoint::tensor_as_stored(const std::string& name) const {
 std::string Checkpoint::weights_hash() const {
   const auto& tensors = impl_->files.tensors;
   std::vector<std::string> lines(tensors.size());
-  std::atomic<size_t> next = 0;
-  const auto work = [&] {
-    for (size_t i = next++; i < tensors.size(); i = next++) lines[i] = identity_line(tensors[i]);
-  };
-  {
-    std::vector<std::jthread> others;
-    for (unsigned t = 1; t < std::thread::hardware_concurrency(); ++t) others.emplace_back(work);
-    work();
-  }
+  parallel_for(static_cast<int64_t>(tensors.size()), [&](int64_t i) {
+    const auto index = static_cast<size_t>(i);
+    lines[index] = identity_line(tensors[index]);
+  });
   Sha256 hash;
   for (const auto& line : lines) hash.update(line);
   return hash.hex();

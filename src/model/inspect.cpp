@@ -4,14 +4,12 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <bit>
 #include <cmath>
-#include <exception>
 #include <string_view>
-#include <thread>
 
 #include "base/error.h"
+#include "base/thread_pool.h"
 #include "model/tensor_names.h"
 
 namespace assay {
@@ -53,25 +51,10 @@ TensorCounts count_tensor(const Checkpoint& checkpoint, const TensorRecord& reco
 std::vector<TensorCounts> count_all(const Checkpoint& checkpoint) {
   const auto& tensors = checkpoint.tensors();
   std::vector<TensorCounts> counts(tensors.size());
-  std::vector<std::exception_ptr> errors(tensors.size());
-  std::atomic<size_t> next = 0;
-  const auto work = [&] {
-    for (size_t i = next++; i < tensors.size(); i = next++) {
-      try {
-        counts[i] = count_tensor(checkpoint, tensors[i]);
-      } catch (...) {
-        errors[i] = std::current_exception();
-      }
-    }
-  };
-  {
-    std::vector<std::jthread> others;
-    for (unsigned t = 1; t < std::thread::hardware_concurrency(); ++t) others.emplace_back(work);
-    work();
-  }
-  for (const auto& error : errors) {
-    if (error) std::rethrow_exception(error);
-  }
+  parallel_for(static_cast<int64_t>(tensors.size()), [&](int64_t i) {
+    const auto index = static_cast<size_t>(i);
+    counts[index] = count_tensor(checkpoint, tensors[index]);
+  });
   return counts;
 }
 
