@@ -42,7 +42,14 @@ at::Tensor as_stored(const at::Tensor& tensor, at::ScalarType type, const std::s
   return stored;
 }
 
-double frobenius(const at::Tensor& tensor) { return tensor.to(at::kDouble).norm().item<double>(); }
+// ||stored - weight||_F / ||weight||_F
+double relative_error(const at::Tensor& weight, const at::Tensor& stored) {
+  const auto frobenius = [](const at::Tensor& t) {
+    return t.to(at::kDouble).norm().item<double>();
+  };
+  const double norm = frobenius(weight);
+  return norm == 0 ? 0 : frobenius(stored - weight) / norm;
+}
 
 // One run: where the work stands and where results go.
 class Run {
@@ -134,7 +141,9 @@ class Run {
       report.cols = weight.size(1);
       report.zeros = (stored == 0).sum().item<int64_t>();
       report.bits = result.bits;
-      report.weight_error = weight_error(weight, stored);
+      // The control's weights stand in another order and are compared in it.
+      const bool reordered = std::holds_alternative<PermuteConfig>(config_);
+      report.weight_error = relative_error(reordered ? result.weight : weight, stored);
       report.levels_per_group = result.levels_per_group;
       report.group_size = result.group_size;
       report.note = std::move(result.note);
@@ -143,13 +152,6 @@ class Run {
       write_(name, stored);
       return stored;
     });
-  }
-
-  // The control's weights stand in another order, so they are compared in that order.
-  double weight_error(const at::Tensor& weight, const at::Tensor& stored) const {
-    if (std::holds_alternative<PermuteConfig>(config_)) return 0;
-    const double norm = frobenius(weight);
-    return norm == 0 ? 0 : frobenius(stored - weight) / norm;
   }
 
   void copy_the_rest() {

@@ -1,0 +1,145 @@
+// `assay compress` from the outside, on a tiny random model.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <torch/types.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "base/file.h"
+#include "compress/rtn.h"
+#include "model/checkpoint.h"
+#include "model/tiny_model.h"
+
+namespace assay {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+struct Outcome {
+  int exit_code = -1;
+  std::string text;  // stdout and stderr
+};
+
+class CompressCommand : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("assay_compress_" + std::to_string(::getpid()));
+    fs::remove_all(folder_);
+    write_tiny_model(folder_ / "tiny");
+    std::ofstream ids(folder_ / "ids.jsonl");
+    for (int row = 0; row < 4; ++row) {
+      ids << '[' << row + 3;
+      for (int i = 1; i < 24; ++i) ids << ", " << (row * 37 + i * 11) % 320;
+      ids << "]\n";
+    }
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  Outcome run(const std::string& arguments) const {
+    const std::string command =
+        "cd '" + folder_.string() + "' && '" + ASSAY_BINARY + "' compress " + arguments + " 2>&1";
+    Outcome outcome;
+    FILE* pipe = popen(command.c_str(), "r");
+    std::array<char, 4096> piece;
+    for (size_t n = 0; (n = fread(piece.data(), 1, piece.size(), pipe)) > 0;)
+      outcome.text.append(piece.data(), n);
+    outcome.exit_code = WEXITSTATUS(pclose(pipe));
+    return outcome;
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(CompressCommand, WritesWhatTheMethodComputesAndSaysSo) {
+  const auto done = run("tiny --method rtn --bits 3 --group_size 48 -o out");
+  ASSERT_EQ(done.exit_code, 0) << done.text;
+  EXPECT_THAT(done.text, HasSubstr("rtn 3-bit g48: 14 linears"));
+  EXPECT_THAT(done.text, HasSubstr("groups of 48 leave one of"));
+  const auto before = Checkpoint::open(folder_ / "tiny"), after = Checkpoint::open(folder_ / "out");
+  EXPECT_EQ(after.config(), before.config());
+  for (const TensorRecord& record : before.tensors()) {
+    const auto weight = before.tensor(record.name);
+    const bool compressed = record.name.find("_proj") != std::string::npos;
+    const auto expected =
+        compressed ? rtn_quantize(weight, {{.bits = 3, .group_size = 48}}).values : weight;
+    EXPECT_TRUE(at::equal(after.tensor(record.name), expected)) << record.name;
+  }
+  const Json provenance = after.provenance();
+  EXPECT_EQ(provenance["method"]["bits"], 3);
+  EXPECT_EQ(provenance["source"]["weights_sha256"], before.weights_hash());
+  EXPECT_EQ(provenance["report"]["linears"].size(), 14u);
+}
+
+TEST_F(CompressCommand, CalibratedResultsAreTheSameBytesForAnyThreadsAndBatches) {
+  const std::string common =
+      "tiny --method wanda --pattern 2:4 --calibration ids:ids.jsonl --samples 4";
+  ASSERT_EQ(run(common + " --threads 1 --batch_tokens 1 -o one").exit_code, 0);
+  ASSERT_EQ(run(common + " --threads 2 -o two").exit_code, 0);
+  EXPECT_EQ(read_file(folder_ / "one/model.safetensors"),
+            read_file(folder_ / "two/model.safetensors"));
+  EXPECT_EQ(read_file(folder_ / "one/assay_provenance.json"),
+            read_file(folder_ / "two/assay_provenance.json"));
+  const Json calibration = Checkpoint::open(folder_ / "one").provenance()["calibration"];
+  EXPECT_EQ(calibration["tokens"], 96);
+  EXPECT_EQ(calibration["source"], "ids:ids.jsonl");
+}
+
+TEST_F(CompressCommand, TurnsAGgufFileIntoAFolder) {
+  write_tiny_gguf(folder_ / "tiny.gguf");
+  ASSERT_EQ(run("tiny.gguf --method dense -o out").exit_code, 0);
+  const auto before = Checkpoint::open(folder_ / "tiny"), after = Checkpoint::open(folder_ / "out");
+  for (const TensorRecord& record : before.tensors()) {
+    EXPECT_TRUE(at::equal(after.tensor(record.name), before.tensor(record.name))) << record.name;
+  }
+  const std::string text = "the hat and the cat 12";
+  EXPECT_EQ(after.tokenizer().encode(text).ids, before.tokenizer().encode(text).ids);
+}
+
+TEST_F(CompressCommand, DryRunPrintsThePlanAndWritesNothing) {
+  const auto done =
+      run("tiny --method wanda --calibration ids:ids.jsonl --samples 2 -o out --dry-run");
+  ASSERT_EQ(done.exit_code, 0) << done.text;
+  EXPECT_THAT(done.text, HasSubstr("14 linears of 2 layers"));
+  EXPECT_THAT(done.text, HasSubstr("2 sequences, 48 tokens"));
+  EXPECT_FALSE(fs::exists(folder_ / "out"));
+}
+
+TEST_F(CompressCommand, BadInputIsOneLineExitTwoAndNothingIsWritten) {
+  const auto refused = [&](const std::string& arguments, const std::string& message) {
+    const auto outcome = run(arguments);
+    EXPECT_EQ(outcome.exit_code, 2) << arguments << '\n' << outcome.text;
+    EXPECT_THAT(outcome.text, HasSubstr(message));
+    EXPECT_EQ(std::ranges::count(outcome.text, '\n'), 1) << outcome.text;
+    EXPECT_FALSE(fs::exists(folder_ / "out"));
+  };
+  refused("tiny --method wandaa -o out", "did you mean 'wanda'?");
+  refused("tiny --method rtn --sparsity 0.5 -o out", "sparsity");
+  refused("tiny --method wanda -o out", "needs --calibration SOURCE");
+  refused("tiny --method magnitude --pattern 2:4 --sparsity 0.6 -o out",
+          "pattern 2:4 implies sparsity 0.5, got 0.6");
+  refused("tiny --method wanda --calibration ids:ids.jsonl --samples 9 -o out",
+          "holds 4 sequences, 9 are asked for");
+  refused("tiny --method rtn --calibration ids:ids.jsonl -o out", "takes no calibration text");
+  refused("nowhere --method rtn -o out", "nowhere");
+}
+
+TEST_F(CompressCommand, ATargetThatIsNotEmptyIsKeptUnlessReplaced) {
+  ASSERT_EQ(run("tiny --method dense -o out").exit_code, 0);
+  const auto refused = run("tiny --method rtn --group_size 64 -o out");
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.text, HasSubstr("out"));
+  EXPECT_EQ(Checkpoint::open(folder_ / "out").provenance()["method"]["method"], "dense");
+  ASSERT_EQ(run("tiny --method rtn --group_size 64 -o out --overwrite").exit_code, 0);
+  EXPECT_EQ(Checkpoint::open(folder_ / "out").provenance()["method"]["method"], "rtn");
+}
+
+}  // namespace
+}  // namespace assay
