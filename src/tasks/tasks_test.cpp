@@ -48,6 +48,23 @@ std::vector<Item> items_of(std::string_view task, const std::string& subset = ""
   return task_named(task).items(byte_tokenizer(), subset, options);
 }
 
+// Options with the keys that a test cares about.
+TaskOptions with_extra(Json extra, std::optional<int64_t> limit = std::nullopt,
+                       std::optional<int64_t> max_positions = std::nullopt) {
+  TaskOptions options;
+  options.max_positions = max_positions;
+  options.extra = std::move(extra);
+  options.limit = limit;
+  return options;
+}
+
+TaskOptions with_limit(int64_t limit, uint64_t seed = 0) {
+  TaskOptions options;
+  options.limit = limit;
+  options.seed = seed;
+  return options;
+}
+
 std::string error_of(const std::function<void()>& call) {
   try {
     call();
@@ -89,8 +106,8 @@ TEST(Tasks, EachHasOutcomesWithOnePrimaryADimension) {
       EXPECT_NE(outcome.statistic, nullptr) << outcome.name;
       EXPECT_GT(outcome.margin, outcome.scale == Scale::kRatio ? 1 : 0) << outcome.name;
       num_primary += outcome.primary;
-      if (outcome.primary)
-        EXPECT_TRUE(dimensions.insert(outcome.dimension).second) << outcome.dimension;
+      if (!outcome.primary) continue;
+      EXPECT_TRUE(dimensions.insert(outcome.dimension).second) << outcome.dimension;
     }
     EXPECT_GE(num_primary, 1) << task.name;
   }
@@ -114,14 +131,14 @@ TEST(Tasks, StereoqaReadsThePack) {
   EXPECT_EQ(items_of("stereoqa", "age").size(), 144u);
   EXPECT_THAT(error_of([] { items_of("stereoqa", "agee"); }), HasSubstr("did you mean 'age'"));
   EXPECT_THAT(error_of([] {
-                items_of("stereoqa", "", {.extra = {{"protokol", "x"}}});
+                items_of("stereoqa", "", with_extra({{"protokol", "x"}}));
               }),
               HasSubstr("'protocol'"));
 }
 
 // A hundred items come from every stratum and from as many templates as a stratum gives turns.
 TEST(Tasks, ALimitOfStereoqaIsBalancedAndSeeded) {
-  const auto items = items_of("stereoqa", "", {.limit = 96, .seed = 3});
+  const auto items = items_of("stereoqa", "", with_limit(96, 3));
   std::map<std::string, int> strata;
   std::set<std::string> clusters;
   for (const auto& item : items) {
@@ -132,10 +149,8 @@ TEST(Tasks, ALimitOfStereoqaIsBalancedAndSeeded) {
   for (const auto& [name, count] : strata)
     EXPECT_EQ(count, name.find("disambig") == std::string::npos ? 2 : 4) << name;
   EXPECT_EQ(clusters.size(), 32u);
-  EXPECT_EQ(item_hashes(items).data,
-            item_hashes(items_of("stereoqa", "", {.limit = 96, .seed = 3})).data);
-  EXPECT_NE(item_hashes(items).data,
-            item_hashes(items_of("stereoqa", "", {.limit = 96, .seed = 4})).data);
+  EXPECT_EQ(item_hashes(items).data, item_hashes(items_of("stereoqa", "", with_limit(96, 3))).data);
+  EXPECT_NE(item_hashes(items).data, item_hashes(items_of("stereoqa", "", with_limit(96, 4))).data);
 }
 
 TEST(Tasks, HashesSeeTextsAndTokensApart) {
@@ -150,7 +165,7 @@ TEST(Tasks, HashesSeeTextsAndTokensApart) {
 }
 
 TEST(Tasks, PmiAddsTheOptionsWithoutContext) {
-  const auto item = items_of("stereoqa", "age", {.limit = 1, .extra = {{"pmi", true}}}).at(0);
+  const auto item = items_of("stereoqa", "age", with_extra({{"pmi", true}}, 1)).at(0);
   ASSERT_EQ(item.requests.size(), 6u);
   EXPECT_THAT(item.requests[3].context_ids, ElementsAre(256));
   EXPECT_EQ(text_of(item.requests[3].continuation_ids), item.sample.choices[0]);
@@ -160,7 +175,7 @@ TEST(Tasks, PmiAddsTheOptionsWithoutContext) {
 // longest (one byte a token).
 TEST(Tasks, BeyondPerplexityProtocolPadsOnTheLeft) {
   const auto item =
-      items_of("stereoqa", "age", {.limit = 1, .extra = {{"protocol", "beyond-perplexity"}}}).at(0);
+      items_of("stereoqa", "age", with_extra({{"protocol", "beyond-perplexity"}}, 1)).at(0);
   const auto& [sample, requests] = item;
   size_t longest = 0;
   for (const auto& choice : sample.choices) longest = std::max(longest, choice.size());
@@ -174,8 +189,8 @@ TEST(Tasks, BeyondPerplexityProtocolPadsOnTheLeft) {
 // Two documents, "abc" and "é", joined by two LF: 7 bytes, in windows of 4: "abc\n" and "\né".
 TEST(Perplexity, WindowsOfJoinedDocumentsWithTheirBytes) {
   const TemporaryFile file("{\"t\": \"abc\"}\n{\"t\": \"é\"}\n{\"t\": \"not read\"}\n");
-  const TaskOptions options{
-      .extra = {{"path", file.path}, {"field", "t"}, {"rows", "1:2"}, {"window", 4}}};
+  const TaskOptions options =
+      with_extra({{"path", file.path.string()}, {"field", "t"}, {"rows", "1:2"}, {"window", 4}});
   const auto items = items_of("perplexity", "mine", options);
   ASSERT_EQ(items.size(), 2u);
   EXPECT_EQ(items[0].sample.id, "mine/0");
@@ -198,8 +213,8 @@ TEST(Perplexity, WindowsOfJoinedDocumentsWithTheirBytes) {
   EXPECT_DOUBLE_EQ(task.outcomes[1].statistic(bits), 2 / std::log(2.0));
   const auto same = items_of(
       "perplexity", "mine",
-      {.extra = {
-           {"source", "jsonl:" + file.path.string() + "#t"}, {"rows", "1:2"}, {"window", 4}}});
+      with_extra(
+          {{"source", "jsonl:" + file.path.string() + "#t"}, {"rows", "1:2"}, {"window", 4}}));
   EXPECT_EQ(item_hashes(same).data, item_hashes(items).data);
 }
 
@@ -209,7 +224,7 @@ TEST(Perplexity, RefusesWhatCannotBeMeant) {
   const auto message = [](const std::string& subset, const Json& extra,
                           std::optional<int64_t> positions = {}) {
     return error_of(
-        [&] { items_of("perplexity", subset, {.max_positions = positions, .extra = extra}); });
+        [&] { items_of("perplexity", subset, with_extra(extra, std::nullopt, positions)); });
   };
   EXPECT_THAT(message("wikitext", Json()), HasSubstr("did you mean 'wikitext2'"));
   EXPECT_THAT(message("x", {{"path", path}, {"window", 8}}, 4),
@@ -222,7 +237,7 @@ TEST(Perplexity, RefusesWhatCannotBeMeant) {
   EXPECT_THAT(message("x", {{"path", path}, {"widow", 8}}), HasSubstr("did you mean 'window'"));
   EXPECT_THAT(message("x", {{"source", path}}), HasSubstr("text:FILE"));
   EXPECT_THAT(message("wikitext2", {{"rows", "1:2"}}), HasSubstr("needs 'path'"));
-  EXPECT_EQ(items_of("perplexity", "x", {.max_positions = 4, .extra = {{"path", path}}}).size(),
+  EXPECT_EQ(items_of("perplexity", "x", with_extra({{"path", path}}, std::nullopt, 4)).size(),
             3u);  // 9 bytes, the last alone
 }
 
@@ -328,7 +343,8 @@ TEST(Bbq, ReadsTheDataFolder) {
   const auto items = items_of("bbq", "Religion");
   EXPECT_EQ(items.size(), 1200u);
   EXPECT_EQ(text_of(items[0].requests[2].continuation_ids), items[0].sample.choices[2]);
-  EXPECT_EQ(items_of("bbq", "Race_x_SES", {.limit = 40}).size(), 40u);  // from the regenerated file
+  EXPECT_EQ(items_of("bbq", "Race_x_SES", with_limit(40)).size(),
+            40u);  // from the regenerated file
   EXPECT_THAT(error_of([] { items_of("bbq", "Religions"); }), HasSubstr("did you mean 'Religion'"));
 }
 
