@@ -1,5 +1,5 @@
 # make demo: the main job on the real model.   make test: everything that must hold.
-.PHONY: setup build demo test bench fuzz lint peers
+.PHONY: setup configure build demo test bench fuzz lint peers
 BUILD := build/release
 FUZZ_SECONDS ?= 600
 
@@ -9,15 +9,18 @@ setup:
 peers: setup
 	@scripts/peers.sh
 
-build: setup
+configure: setup
 	@mkdir -p build
 	@cmake --preset release > build/configure.log 2>&1 || { cat build/configure.log >&2; exit 2; }
+
+build: configure
 	@cmake --build $(BUILD)
 
 test: build
 	@ctest --test-dir $(BUILD) --output-on-failure; status=$$?; scripts/skips.py $(BUILD); exit $$status
 
-demo: build
+demo: configure
+	@cmake --build $(BUILD) --target assay
 	@$(BUILD)/bin/assay run studies/demo.yaml
 
 # Speed against lm-eval and against the machine's own product rate, on the data of ASSAY_DATA.

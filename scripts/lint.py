@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Format and lint: `make lint`, or scripts/lint.py [FILE.cpp...] for some files alone.
 
+Links between the pages of the documentation must lead somewhere.
+
 clang-format-14 checks every C++ file. clang-tidy-14 checks the sources (tests and benchmarks aside) that changed
 since they last passed: $ASSAY_CACHE/lint/ holds an empty file per pass, named by the hash of the source, of the
 project headers that it includes, and of .clang-tidy. So a fresh clone repeats no work, and a new machine checks all.
@@ -22,6 +24,17 @@ def cpp_files():
     listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.h", "*.cpp"],
                             cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
     return [ROOT / name for name in listed if (ROOT / name).exists()]
+
+
+def dead_links():
+    """Relative links of the Markdown pages that name no file."""
+    pages = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, check=True, capture_output=True, text=True)
+    dead = []
+    for page in map(ROOT.joinpath, pages.stdout.split()):
+        for link in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text()):
+            if not (page.parent / link).exists():
+                dead.append(f"{page.relative_to(ROOT)}: {link}: no such file")
+    return dead
 
 
 def closure(path, seen):
@@ -67,11 +80,12 @@ def main(arguments):
         changed = [f for f in changed if f'"{f}"' in known]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         findings = [found for found in pool.map(tidy, changed) if found]
-    for found in findings:
+    dead = dead_links()
+    for found in findings + dead:
         print(found)
     print(f"lint: {len(files)} files formatted, {len(changed)} changed sources checked, "
           f"{len(findings)} with findings" if formatted else "lint: run clang-format-14 -i on the files above")
-    return 0 if formatted and not findings else 1
+    return 0 if formatted and not findings and not dead else 1
 
 
 if __name__ == "__main__":
