@@ -12,6 +12,7 @@ void add_inspect_command(CLI::App& program);
 void add_report_command(CLI::App& program);
 void add_run_command(CLI::App& program);
 void add_score_command(CLI::App& program);
+void add_tokenize_command(CLI::App& program);
 void add_version_command(CLI::App& program);
 
 }  // namespace assay::app

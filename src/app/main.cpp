@@ -21,6 +21,7 @@ int run(int argc, char** argv) {
            assay::app::add_inspect_command,
            assay::app::add_report_command,
            assay::app::add_score_command,
+           assay::app::add_tokenize_command,
            assay::app::add_version_command,
        }) {
     add(program);

@@ -60,6 +60,9 @@ class Checkpoint {
   std::shared_ptr<const Impl> impl_;
 };
 
+// The tokenizer of a folder or a .gguf file; the weights are not opened. Errors name the path.
+Tokenizer load_tokenizer(const std::filesystem::path& path);
+
 // A model argument: a folder, a .gguf file, a catalogue name ("smollm2-135m-instruct", found in the cache folder),
 // or a name in the local Hugging Face cache. Error(kBadInput) says what was tried and the nearest name.
 std::filesystem::path resolve_model(const std::string& argument);
