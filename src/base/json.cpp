@@ -25,8 +25,9 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-// Builds the tree from the parser's events. nlohmann's own builder looks for a key among those of an ordered object
-// one by one, which is quadratic for the vocabulary of a tokenizer; here a hash set finds duplicates.
+// Builds the tree from the parser's events. nlohmann's own builder looks for a key among those of
+// an ordered object one by one, which is quadratic for the vocabulary of a tokenizer; here a hash
+// set finds duplicates.
 class TreeBuilder {
  public:
   explicit TreeBuilder(std::string_view where) : where_(where) {}

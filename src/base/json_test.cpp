@@ -48,7 +48,8 @@ TEST(JsonGet, RefusesOtherTypesAndValuesOutOfRange) {
 TEST(JsonGet, GivesTextThatIsNoUtf8AndShowsItInErrors) {
   const Json object{{"text", "\xFF"}};
   EXPECT_EQ(json_get<std::string>(object, "text", "o"), "\xFF");
-  EXPECT_EQ(message_of([&] { json_get<int>(object, "text", "o"); }), "o: 'text' must be an integer, got \"\uFFFD\"");
+  EXPECT_EQ(message_of([&] { json_get<int>(object, "text", "o"); }),
+            "o: 'text' must be an integer, got \"\uFFFD\"");
 }
 
 TEST(ParseJson, RefusesDuplicateKeysAndNamesTheByte) {

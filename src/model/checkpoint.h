@@ -1,6 +1,7 @@
 #pragma once
-// A checkpoint on disk, whatever its format: config + named tensors, names and row order as in a Hugging Face
-// checkpoint (the rotary permutation of a llama GGUF is undone). Nothing is decoded before it is asked for.
+// A checkpoint on disk, whatever its format: config + named tensors, names and row order as in a
+// Hugging Face checkpoint (the rotary permutation of a llama GGUF is undone). Nothing is decoded
+// before it is asked for.
 
 #include <ATen/core/Tensor.h>
 
@@ -27,28 +28,30 @@ class Checkpoint {
   struct Impl;
 
   // `path`: a folder in Hugging Face layout or a .gguf file. Maps the files, checks every header.
-  // Error(kBadInput): not there or not supported; Error(kCorruptFile): damaged, with file and field.
+  // Error(kBadInput): not there or not supported; Error(kCorruptFile): damaged, with file and
+  // field.
   static Checkpoint open(const std::filesystem::path& path);
 
   const ModelConfig& config() const;
   const std::vector<TensorRecord>& tensors() const;
   bool has(const std::string& name) const;
 
-  // The tensor decoded to float32. A float32 tensor of a mapped file shares the mapping (do not write to it);
-  // the mapping lives as long as any tensor of it. Error(kBadInput) names the nearest name; Error(kCorruptFile) the
-  // tensor and place of a NaN or infinity.
+  // The tensor decoded to float32. A float32 tensor of a mapped file shares the mapping (do not
+  // write to it); the mapping lives as long as any tensor of it. Error(kBadInput) names the nearest
+  // name; Error(kCorruptFile) the tensor and place of a NaN or infinity.
   at::Tensor tensor(const std::string& name) const;
   // The same without the look for NaN and infinities, for those who count them.
   at::Tensor tensor_as_stored(const std::string& name) const;
 
   Tokenizer tokenizer() const;
 
-  // SHA-256 (hex) over names, dtypes, shapes and SHA-256 of the bytes of all tensors by name: the identity of the
-  // weights, the same for one file and many. Reads every byte.
+  // SHA-256 (hex) over names, dtypes, shapes and SHA-256 of the bytes of all tensors by name: the
+  // identity of the weights, the same for one file and many. Reads every byte.
   std::string weights_hash() const;
 
-  // One line for reports: "SmolLM2-135M-Instruct.Q4_1.gguf: decoded Q4_1" or "folder: float32"; quantized() tells
-  // whether any linear is stored in fewer than 16 bits (then the base is a decoded file, not the published model).
+  // One line for reports: "SmolLM2-135M-Instruct.Q4_1.gguf: decoded Q4_1" or "folder: float32";
+  // quantized() tells whether any linear is stored in fewer than 16 bits (then the base is a
+  // decoded file, not the published model).
   std::string description() const;
   bool quantized() const;
 
@@ -63,8 +66,9 @@ class Checkpoint {
 // The tokenizer of a folder or a .gguf file; the weights are not opened. Errors name the path.
 Tokenizer load_tokenizer(const std::filesystem::path& path);
 
-// A model argument: a folder, a .gguf file, a catalogue name ("smollm2-135m-instruct", found in the cache folder),
-// or a name in the local Hugging Face cache. Error(kBadInput) says what was tried and the nearest name.
+// A model argument: a folder, a .gguf file, a catalogue name ("smollm2-135m-instruct", found in the
+// cache folder), or a name in the local Hugging Face cache. Error(kBadInput) says what was tried
+// and the nearest name.
 std::filesystem::path resolve_model(const std::string& argument);
 
 }  // namespace assay

@@ -29,7 +29,8 @@ struct ModelConfig {
   bool operator==(const ModelConfig&) const = default;
 };
 
-// Error(kBadInput) names the missing, wrong or unsupported field (rope scaling, biases, another architecture).
+// Error(kBadInput) names the missing, wrong or unsupported field (rope scaling, biases, another
+// architecture).
 ModelConfig config_from_json(const Json& config_json);
 ModelConfig config_from_gguf(const GgufFile& file);
 
