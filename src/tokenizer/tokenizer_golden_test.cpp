@@ -19,7 +19,8 @@ namespace {
 
 Json golden() {
   std::ifstream file(ASSAY_SOURCE_DIR "/tests/golden/tokenizer.json");
-  return parse_json({std::istreambuf_iterator<char>(file), {}}, "tests/golden/tokenizer.json");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  return parse_json(text, "tests/golden/tokenizer.json");
 }
 
 TEST(TokenizerGolden, EveryNamedPreTokenizerSplitsAsTheLibrary) {
