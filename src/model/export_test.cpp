@@ -136,7 +136,7 @@ TEST(FolderExport, RefusesWhatIsNoTensorOfTheModel) {
       message_of(
           ErrorKind::kBadInput,
           [&] { FolderExport(source.folder / "x", config, "fp16", ExistingFolder::kRefuse); }),
-      HasSubstr("dtype 'fp16' (did you mean 'float16'?)"));
+      HasSubstr("dtype 'fp16' (known: float32, bfloat16, float16)"));
 }
 
 }  // namespace
