@@ -31,7 +31,8 @@ Vocab vocab_of(const TokenizerSpec& spec) {
 MergeTable merges_of(const TokenizerSpec& spec, const Vocab& vocab) {
   MergeTable table(spec.merges.size());
   for (size_t rank = 0; rank < spec.merges.size(); ++rank) {
-    const auto& [left, right] = spec.merges[rank];
+    const std::string& left = spec.merges[rank].first;
+    const std::string& right = spec.merges[rank].second;
     const auto id_of_token = [&](const std::string& token) {
       const auto found = vocab.find(token);
       require_intact(found != vocab.end(), "merge ", rank, " ('", left, "' + '", right,
