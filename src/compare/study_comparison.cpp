@@ -217,7 +217,7 @@ StudyComparison compare_study(const StudyAnswers& study, const Policy& policy) {
     }
     const size_t first = comparison.results.size();
     for (size_t i = 0; i < places.size(); ++i) {
-      const auto t = places[i].first, o = places[i].second;
+      const auto t = places[i].task, o = places[i].outcome;
       auto result = in_context(variant.name + ": " + study.tasks[t].task, [&] {
         return compare_outcome(policy.outcomes[i].outcome, o, study.base[t], variant.tasks[t],
                                aligned[t], study.seed);
