@@ -1,5 +1,6 @@
 #include "base/yaml.h"
 
+#include <utf8proc.h>
 #include <yaml-cpp/yaml.h>
 
 #include <charconv>
@@ -20,6 +21,18 @@ bool parses_as(const std::string& text, T& value) {
   const char* end = text.data() + text.size();
   const auto [stop, status] = std::from_chars(begin, end, value);
   return status == std::errc() && stop == end && begin != end;
+}
+
+bool is_utf8(const std::string& text) {
+  const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
+  const auto size = static_cast<utf8proc_ssize_t>(text.size());
+  utf8proc_int32_t code_point = 0;
+  for (utf8proc_ssize_t at = 0; at < size;) {
+    const auto length = utf8proc_iterate(bytes + at, size - at, &code_point);
+    if (length <= 0) return false;
+    at += length;
+  }
+  return true;
 }
 
 // A plain scalar by YAML's core schema; the tag "!" marks a quoted one.
@@ -43,7 +56,10 @@ class Converter {
     check(node, depth < kMaxDepth, "nested too deeply");
     check(node, ++num_nodes_ <= kMaxNodes, "too many values");
     if (!node.IsDefined() || node.IsNull()) return nullptr;
-    if (node.IsScalar()) return scalar_value(node);
+    if (node.IsScalar()) {
+      check(node, is_utf8(node.Scalar()), "text that is not UTF-8");
+      return scalar_value(node);
+    }
     if (node.IsSequence()) {
       Json array = Json::array();
       for (const auto& item : node) array.push_back(convert(item, depth + 1));
@@ -53,6 +69,7 @@ class Converter {
     for (const auto& entry : node) {
       check(entry.first, entry.first.IsScalar(), "a key must be a plain word");
       const std::string& key = entry.first.Scalar();
+      check(entry.first, is_utf8(key), "a key that is not UTF-8");
       check(entry.first, !object.contains(key), "duplicate key '" + key + "'");
       object[key] = convert(entry.second, depth + 1);
     }

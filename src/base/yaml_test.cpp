@@ -31,6 +31,11 @@ TEST(ParseYaml, RefusesWithTheLine) {
   EXPECT_EQ(message_of("? [x]\n: 1\n"), "s.yaml:1: a key must be a plain word");
 }
 
+TEST(ParseYaml, RefusesTextThatIsNotUtf8) {
+  EXPECT_EQ(message_of("a: 1\nb: x\x82\n"), "s.yaml:2: text that is not UTF-8");
+  EXPECT_EQ(message_of("a\xff: 1\n"), "s.yaml:1: a key that is not UTF-8");
+}
+
 TEST(ParseYaml, BoundsNestingAndAliases) {
   EXPECT_EQ(message_of(std::string(100, '[') + std::string(100, ']')),
             "s.yaml:1: nested too deeply");
