@@ -1,6 +1,8 @@
 // argv becomes a command, an error becomes an exit code; nothing else happens here.
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
 #include <iostream>
 
 #include "app/commands.h"
@@ -36,12 +38,21 @@ int run(int argc, char** argv) {
   return 0;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) try { return run(argc, argv); } catch (const assay::Error& e) {
+int guarded_run(int argc, char** argv) try {
+  return run(argc, argv);
+} catch (const assay::Error& e) {
   std::cerr << "assay: " << e.what() << '\n';
   return e.kind == assay::ErrorKind::kInternal ? kInternal : kBadInput;
 } catch (const std::exception& e) {  // whatever no layer turned into an Error is our bug
   std::cerr << "assay: internal error: " << e.what() << '\n';
   return kInternal;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int code = guarded_run(argc, argv);
+  std::cout.flush();
+  std::fflush(nullptr);
+  std::_Exit(code);  // libtorch takes a fifth of a second to unregister its operators
 }
