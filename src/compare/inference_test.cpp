@@ -124,6 +124,16 @@ TEST(Infer, FewChangedClustersGiveTheExactBoundToo) {
   EXPECT_LT(six.difference.high, 0);
 }
 
+// Six losses of 237 independent items: signs alone give about (6 + 1.96 sqrt(6)) / 237 = 0.0456,
+// inside the margin; the score interval, close to Wilson's of 6 / 237, reaches 0.0541.
+TEST(Infer, FewLossesOfIndependentItemsWidenToTheScoreInterval) {
+  const auto result = infer(kAccuracy, losses(237, 1, 6), 1);
+  EXPECT_THAT(result.method, HasSubstr("widened to the score interval"));
+  EXPECT_NEAR(result.difference.low, -0.0541, 0.0003);
+  EXPECT_LT(result.difference.high, 0);
+  EXPECT_NE(decide_by_interval(kAccuracy, result).verdict, Verdict::kNonInferior);
+}
+
 TEST(Infer, FiveClustersAreTooFew) {
   const auto result = infer(kAccuracy, losses(5, 100, 5), 1);
   EXPECT_DOUBLE_EQ(result.difference.value, -1);
