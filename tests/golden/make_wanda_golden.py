@@ -1,6 +1,7 @@
 """Wanda's masks for block 0 of SmolLM2-135M-Instruct by the authors' formulas in PyTorch: statistics by a float32
-running mean over sequences, 50 % per row by a stable sort, 2:4 by topk. Token ids come from a linear congruential
-generator, so that the test needs no text. Writes wanda_smollm2.json beside this file.
+running mean over sequences, 50 % per row by a stable sort, and 2:4 by a stable sort in each group. The authors take
+topk there, which leaves ties to the library: with it 7 rows of q_proj differ, all in groups of three zero weights.
+Token ids come from a linear congruential generator, so that the test needs no text. Writes wanda_smollm2.json.
     ~/.cache/assay/peers/bin/python tests/golden/make_wanda_golden.py
 """
 import hashlib
@@ -58,7 +59,7 @@ def main():
         half = torch.zeros_like(score, dtype=torch.bool).scatter_(1, columns, True)
         two_four = torch.zeros_like(half)
         for first in range(0, score.shape[1], 4):
-            chosen = torch.topk(score[:, first : first + 4], 2, dim=1, largest=False)[1]
+            chosen = torch.sort(score[:, first : first + 4], dim=1, stable=True)[1][:, :2]
             two_four.scatter_(1, first + chosen, True)
         golden["linears"][name] = {
             "norms": [float(v) for v in torch.sqrt(squares[name])[:8]],
