@@ -79,6 +79,9 @@ class TreeBuilder {
     return true;
   }
   bool open(Json empty) {
+    // Copies, comparisons and dumps of a value recurse.
+    require(open_.size() < kMaxJsonDepth, where_, ": nested deeper than ", kMaxJsonDepth,
+            " levels");
     open_.push_back({std::move(empty), {}, {}});
     return true;
   }

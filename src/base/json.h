@@ -33,8 +33,10 @@ T json_get(const Json& object, const std::string& key, std::string_view where);
 template <class T>
 T json_get_or(const Json& object, const std::string& key, T fallback, std::string_view where);
 
-// Parses one JSON text (duplicate keys are refused). Error(kBadInput) says `where` and the byte
-// offset.
+constexpr size_t kMaxJsonDepth = 256;
+
+// Parses one JSON text (duplicate keys and values nested deeper than kMaxJsonDepth are refused).
+// Error(kBadInput) says `where` and the byte offset.
 Json parse_json(std::string_view text, std::string_view where);
 
 }  // namespace assay

@@ -69,6 +69,17 @@ TEST(ParseJson, ReadsEveryKindOfValueAndKeepsTheOrderOfKeys) {
 }
 
 // 200 000 keys take a tenth of a second; a search among the keys before each would take minutes.
+TEST(ParseJson, RefusesValuesThatWouldOverflowTheStack) {
+  const auto nested = [](size_t depth) {
+    return std::string(depth, '[') + "1" + std::string(depth, ']');
+  };
+  EXPECT_EQ(parse_json(nested(kMaxJsonDepth), "f").size(), 1u);
+  EXPECT_EQ(message_of([&] { parse_json(nested(kMaxJsonDepth + 1), "f"); }),
+            "f: nested deeper than 256 levels");
+  EXPECT_EQ(message_of([&] { parse_json(nested(10'000'000), "f"); }),
+            "f: nested deeper than 256 levels");
+}
+
 TEST(ParseJson, IsLinearInTheNumberOfKeys) {
   std::string text = "{";
   for (int i = 0; i < 200'000; ++i) text += (i ? ",\"" : "\"") + std::to_string(i) + "\":0";

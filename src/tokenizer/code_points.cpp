@@ -6,6 +6,8 @@
 #include <array>
 #include <cstdint>
 
+#include "tokenizer/regex.h"
+
 namespace assay {
 namespace {
 
@@ -84,7 +86,8 @@ bool is_numeric(char32_t c) {
          category == UTF8PROC_CATEGORY_NO || in_ranges(kNewNumbers, c);
 }
 
-bool is_word_character(char32_t c) {
+bool is_word_character(char32_t newest) {
+  const char32_t c = stand_in(newest);  // Debian 12's utf8proc knows Unicode 15
   switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
     case UTF8PROC_CATEGORY_LU:
     case UTF8PROC_CATEGORY_LL:

@@ -29,7 +29,8 @@ bool is_white_space(char32_t c);
 // General category Nd, Nl or No, as of Unicode 17.
 bool is_numeric(char32_t c);
 
-// A character of a word as the Rust crate `regex` sees it: Alphabetic, M, Nd, Pc, Join_Control.
+// A character of a word as the Rust crate `regex` sees it (Unicode 16): Alphabetic, M, Nd, Pc,
+// Join_Control.
 bool is_word_character(char32_t c);
 
 }  // namespace assay

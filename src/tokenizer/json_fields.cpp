@@ -47,7 +47,7 @@ std::string string_field_or(const Json& object, const std::string& key, const st
 
 int32_t id_of(const Json& value, const std::string& where) {
   const bool fits = value.is_number_integer() && value.get<int64_t>() >= 0 &&
-                    value.get<uint64_t>() <= std::numeric_limits<int32_t>::max();
+                    value.get<uint64_t>() < std::numeric_limits<int32_t>::max();
   require_intact(fits, where, ": expected a token id, got ",
                  value.dump(-1, ' ', false, Json::error_handler_t::replace));
   return static_cast<int32_t>(value.get<int64_t>());

@@ -23,7 +23,7 @@ std::string string_field_or(const Json& object, const std::string& key, const st
 // The field or null where it is missing.
 const Json& field_or_null(const Json& object, const std::string& key);
 
-// A token id: an integer in [0, 2^31).
+// A token id: an integer in [0, 2^31 - 1).
 int32_t id_of(const Json& value, const std::string& where);
 
 }  // namespace assay

@@ -37,6 +37,10 @@ class Regex {
 // The pattern as PCRE2 has to read it. Exposed for tests.
 std::string pcre2_pattern(std::string_view pattern);
 
+// An older character of the same general category (and script Han) and the same size in UTF-8 for a
+// character that Unicode 15 or 16 assigned; U+200B for U+180E; any other character itself.
+char32_t stand_in(char32_t c);
+
 // `text`, or, where it holds characters newer than Unicode 14 (or U+180E), `buffer` with stand-ins
 // for them: an older character of the same general category (and script Han) and the same size in
 // UTF-8, so that matches stay where they are.

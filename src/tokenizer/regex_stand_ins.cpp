@@ -65,6 +65,8 @@ constexpr char32_t kMongolianVowelSeparator = 0x180E;
 constexpr char32_t kZeroWidthSpace =
     0x200B;  // also a format character, and no white space to either
 
+}  // namespace
+
 char32_t stand_in(char32_t c) {
   if (c == kMongolianVowelSeparator) return kZeroWidthSpace;
   const auto after = std::ranges::upper_bound(kStandIns, c, {}, &StandIn::first);
@@ -72,8 +74,6 @@ char32_t stand_in(char32_t c) {
   const StandIn& range = *(after - 1);
   return c <= range.last ? range.older : c;
 }
-
-}  // namespace
 
 std::string_view with_stand_ins(std::string_view text, std::string& buffer) {
   bool copied = false;

@@ -35,8 +35,10 @@ MergeTable merges_of(const TokenizerSpec& spec, const Vocab& vocab) {
     const std::string& right = spec.merges[rank].second;
     const auto id_of_token = [&](const std::string& token) {
       const auto found = vocab.find(token);
-      require_intact(found != vocab.end(), "merge ", rank, " ('", left, "' + '", right,
-                     "'): the vocabulary has no '", token, "'");
+      if (found == vocab.end()) {
+        fail(ErrorKind::kCorruptFile, "merge ", rank, " ('", to_valid_utf8(left), "' + '",
+             to_valid_utf8(right), "'): the vocabulary has no '", to_valid_utf8(token), "'");
+      }
       return found->second;
     };
     const int32_t left_id = id_of_token(left), right_id = id_of_token(right);

@@ -68,8 +68,9 @@ void parse_model(const Json& model, TokenizerSpec& spec) {
   }
   spec.fuse_unk = bool_field_or(model, "fuse_unk", false, "model");
   spec.ignore_merges = bool_field_or(model, "ignore_merges", false, "model");
-  require_intact(!bool_field_or(model, "byte_fallback", false, "model"),
-                 "model.byte_fallback: not supported yet; only byte-level BPE is");
+  require_intact(
+      !bool_field_or(model, "byte_fallback", false, "model"),
+      "model.byte_fallback: SentencePiece-style BPE is not supported yet; only byte-level BPE is");
 }
 
 AddedToken parse_added_token(const Json& json, const std::string& where) {
@@ -88,42 +89,41 @@ AddedToken parse_added_token(const Json& json, const std::string& where) {
 // than the file says.
 class AddedTokens {
  public:
-  explicit AddedTokens(TokenizerSpec& spec) : spec_(spec) {
+  explicit AddedTokens(TokenizerSpec& spec)
+      : spec_(spec), next_id_(static_cast<int32_t>(spec.vocab.size())) {
     for (const auto& [token, id] : spec.vocab) vocab_.emplace(token, id);
   }
 
   void add(AddedToken token, const Json& stated_id, const std::string& where) {
     if (token.content.empty()) return;
-    const auto known = std::ranges::find(spec_.added_tokens, token.content, &AddedToken::content);
-    token.id = known != spec_.added_tokens.end() ? known->id : id_for(token.content);
+    const auto [position, is_new] =
+        positions_.try_emplace(token.content, spec_.added_tokens.size());
+    token.id = is_new ? id_for(token.content) : spec_.added_tokens[position->second].id;
     if (!stated_id.is_null()) {
       const int32_t stated = id_of(stated_id, where + ".id");
       require_intact(stated == token.id, where, ".id: '", token.content, "' is ", token.id,
                      " by the vocabulary, not ", stated);
     }
-    if (known != spec_.added_tokens.end()) {
-      *known = std::move(token);
-    } else {
+    next_id_ = std::max(next_id_, token.id + 1);
+    if (is_new) {
       spec_.added_tokens.push_back(std::move(token));
+    } else {
+      spec_.added_tokens[position->second] = std::move(token);
     }
   }
 
-  bool has(std::string_view content) const {
-    return std::ranges::find(spec_.added_tokens, content, &AddedToken::content) !=
-           spec_.added_tokens.end();
-  }
+  bool has(const std::string& content) const { return positions_.contains(content); }
 
  private:
   int32_t id_for(const std::string& content) const {
-    if (const auto in_vocab = vocab_.find(content); in_vocab != vocab_.end())
-      return in_vocab->second;
-    auto next = static_cast<int32_t>(spec_.vocab.size());
-    for (const AddedToken& token : spec_.added_tokens) next = std::max(next, token.id + 1);
-    return next;
+    const auto in_vocab = vocab_.find(content);
+    return in_vocab != vocab_.end() ? in_vocab->second : next_id_;
   }
 
   TokenizerSpec& spec_;
   Vocab vocab_;
+  std::unordered_map<std::string, size_t> positions_;  // in spec_.added_tokens
+  int32_t next_id_;  // of a token that the vocabulary does not hold
 };
 
 // A special token of tokenizer_config.json is its text or an object that holds it.
