@@ -155,6 +155,13 @@ TEST_F(Resume, KilledAtAnyMomentEndsInTheSameResults) {
 TEST_F(Resume, FinishedStudyRunsAgainToTheSameResults) {
   ASSERT_EQ(wait_for(start_run("out")), 0) << log_of("out");
   const auto first = results_in(root_ / "out");
+  // What a kill in the middle of a write leaves.
+  std::ofstream(root_ / "out/base/.results_base.json.a1B2c3.tmp") << "{\"res";
+  fs::create_directory(root_ / "out/wanda-sparsity0.5/.checkpoint.a1B2c3");
+  fs::create_directory(root_ / "out/wanda-sparsity0.5/checkpoint");
+  for (const std::string folder : {".checkpoint.a1B2c3", "checkpoint"}) {
+    std::ofstream(root_ / "out/wanda-sparsity0.5" / folder / "model.safetensors") << "half";
+  }
   ASSERT_EQ(wait_for(start_run("out")), 0) << log_of("out");
   EXPECT_EQ(results_in(root_ / "out"), first);
 }

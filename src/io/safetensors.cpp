@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "io/byte_reader.h"
 #include "io/safetensors_header.h"
 #include "io/utf8.h"
@@ -136,30 +136,17 @@ SafetensorsFile open_safetensors(const std::filesystem::path& path) {
 }
 
 std::map<std::string, std::string> parse_shard_index(std::string_view index_json) {
-  using Plain = nlohmann::json;  // sorted keys: a hostile index costs no quadratic time
-  std::set<std::string> names;
-  std::string duplicate;
-  const auto watch = [&](int depth, Plain::parse_event_t event, Plain& parsed) {
-    require_intact(depth < 32, "the index is nested too deep");
-    if (event == Plain::parse_event_t::object_start) names.clear();
-    if (depth == 2 && event == Plain::parse_event_t::key &&
-        !names.insert(parsed.get<std::string>()).second) {
-      duplicate = parsed.get<std::string>();
-    }
-    return true;
-  };
-  Plain index;
+  Json index;
   try {
-    index = Plain::parse(index_json, watch);
-  } catch (const Plain::parse_error& e) {
-    fail(ErrorKind::kCorruptFile, "not valid JSON at byte ", e.byte);
+    index = parse_json(index_json, "the index");
+  } catch (const Error& e) {
+    fail(ErrorKind::kCorruptFile, e.what());
   }
-  require_intact(duplicate.empty(), "'", duplicate, "' appears twice");
   require_intact(
-      index.is_object() && index.contains("weight_map") && index["weight_map"].is_object(),
+      index.is_object() && index.contains("weight_map") && index.at("weight_map").is_object(),
       "no object 'weight_map'");
   std::map<std::string, std::string> files;
-  for (const auto& [tensor, file] : index["weight_map"].items()) {
+  for (const auto& [tensor, file] : index.at("weight_map").items()) {
     require_intact(file.is_string() && is_plain_name(file.get<std::string>()), "weight_map: '",
                    tensor, "' must name a file of this folder, got ", file.dump());
     files.emplace(tensor, file.get<std::string>());

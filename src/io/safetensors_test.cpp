@@ -302,11 +302,12 @@ TEST(Sharding, RefusesBadIndexes) {
         << bad;
   }
   EXPECT_THAT(index(R"({"weight_map":{"t":1}})"), HasSubstr("'t' must name a file"));
-  EXPECT_THAT(index(R"({"weight_map":{"t":"a","t":"b"}})"), HasSubstr("'t' appears twice"));
+  EXPECT_THAT(index(R"({"weight_map":{"t":"a","t":"b"}})"), HasSubstr("duplicate key 't'"));
   EXPECT_THAT(index(R"({"weight_map":[]})"), HasSubstr("no object 'weight_map'"));
   EXPECT_THAT(index("[]"), HasSubstr("no object 'weight_map'"));
   EXPECT_THAT(index("{"), HasSubstr("not valid JSON"));
-  EXPECT_THAT(index("{\"x\":" + std::string(100000, '[')), HasSubstr("nested too deep"));
+  EXPECT_THAT(index("7E7777"), HasSubstr("not valid JSON"));  // overflows a double
+  EXPECT_THAT(index("{\"x\":" + std::string(100000, '[')), HasSubstr("nested deeper"));
   EXPECT_THAT(message_of([] { open_safetensors_folder(fresh_folder()); }, ErrorKind::kBadInput),
               HasSubstr("neither model.safetensors nor"));
 }

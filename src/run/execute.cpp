@@ -144,6 +144,10 @@ class StudyRun {
     } else if (variant != nullptr && variant->needs_calibration) {
       progress_.skip(plan_.cost.calibrate_gflop);
     }
+    // Also where an earlier run was killed between its last answer and this.
+    if (variant != nullptr && !plan_.study.keep_checkpoints) {
+      remove_variant_checkpoint(*variant, output_);
+    }
     if (variant == nullptr && self_tests_.empty()) self_tests_ = load_self_tests(self_test_file());
     write_results(arm, answers);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
@@ -168,9 +172,6 @@ class StudyRun {
     }
     for (const AskedTask& task : plan_.tasks) {
       if (!answers.contains(task.label)) answers[task.label] = ask_task(arm, model, task);
-    }
-    if (variant != nullptr && !plan_.study.keep_checkpoints) {
-      remove_variant_checkpoint(*variant, output_);
     }
   }
 

@@ -6,7 +6,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <regex>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "run/samples.h"
@@ -23,6 +25,32 @@ fs::path made(const fs::path& folder) {
   return folder;
 }
 
+constexpr int kDepth = 2;  // of journal/<arm>/<file>, the deepest that a run writes
+
+// What a killed run was writing: files of AtomicFile, and the folder of a checkpoint.
+bool is_unfinished(const fs::directory_entry& entry) {
+  static const std::regex file(R"(\..+\.[A-Za-z0-9]{6}\.tmp)");
+  static const std::regex checkpoint(R"(\.checkpoint\.[A-Za-z0-9]{6})");
+  const std::string name = entry.path().filename();
+  return std::regex_match(name, entry.is_directory() ? checkpoint : file);
+}
+
+void remove_unfinished(const fs::path& root) {
+  std::vector<fs::path> unfinished;
+  for (auto at =
+           fs::recursive_directory_iterator(root, fs::directory_options::skip_permission_denied);
+       at != fs::end(at); ++at) {
+    const bool remove = is_unfinished(*at);
+    if (remove) unfinished.push_back(at->path());
+    if (remove || at.depth() == kDepth) at.disable_recursion_pending();
+  }
+  for (const fs::path& path : unfinished) {
+    std::error_code error;
+    fs::remove_all(path, error);
+    require(!error, path.string(), ": cannot remove: ", error.message());
+  }
+}
+
 }  // namespace
 
 OutputFolder::OutputFolder(fs::path root) : root_(std::move(root)) {
@@ -30,7 +58,10 @@ OutputFolder::OutputFolder(fs::path root) : root_(std::move(root)) {
   const fs::path lock = root_ / ".lock";
   lock_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   require(lock_ >= 0, lock.string(), ": cannot open: ", std::strerror(errno));
-  if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
+  if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) {
+    remove_unfinished(root_);
+    return;
+  }
   const int reason = errno;
   ::close(lock_);
   require(reason != EWOULDBLOCK, root_.string(), ": another run is writing to this folder");

@@ -10,8 +10,8 @@ namespace assay {
 
 class OutputFolder {
  public:
-  // Creates the folder and locks it. Error(kBadInput) when another run holds it or it cannot be
-  // written.
+  // Creates the folder, locks it and removes the unfinished files that a killed run left there.
+  // Error(kBadInput) when another run holds it or it cannot be written.
   explicit OutputFolder(std::filesystem::path root);
   OutputFolder(const OutputFolder&) = delete;
   OutputFolder& operator=(const OutputFolder&) = delete;
