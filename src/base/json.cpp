@@ -134,4 +134,12 @@ Json parse_json(std::string_view text, std::string_view where) {
   return builder.take();
 }
 
+Json parse_intact_json(std::string_view text, std::string_view where) {
+  try {
+    return parse_json(text, where);
+  } catch (const Error& e) {
+    fail(ErrorKind::kCorruptFile, e.what());
+  }
+}
+
 }  // namespace assay

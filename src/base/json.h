@@ -39,6 +39,9 @@ constexpr size_t kMaxJsonDepth = 256;
 // Error(kBadInput) says `where` and the byte offset.
 Json parse_json(std::string_view text, std::string_view where);
 
+// The same for a file that a program wrote and a person does not edit: Error(kCorruptFile).
+Json parse_intact_json(std::string_view text, std::string_view where);
+
 }  // namespace assay
 
 #include "base/json_inl.h"

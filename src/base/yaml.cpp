@@ -1,13 +1,14 @@
 #include "base/yaml.h"
 
-#include <utf8proc.h>
 #include <yaml-cpp/yaml.h>
 
 #include <charconv>
 #include <cmath>
 #include <string>
+#include <string_view>
 
 #include "base/error.h"
+#include "base/utf8.h"
 
 namespace assay {
 namespace {
@@ -23,17 +24,7 @@ bool parses_as(const std::string& text, T& value) {
   return status == std::errc() && stop == end && begin != end;
 }
 
-bool is_utf8(const std::string& text) {
-  const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
-  const auto size = static_cast<utf8proc_ssize_t>(text.size());
-  utf8proc_int32_t code_point = 0;
-  for (utf8proc_ssize_t at = 0; at < size;) {
-    const auto length = utf8proc_iterate(bytes + at, size - at, &code_point);
-    if (length <= 0) return false;
-    at += length;
-  }
-  return true;
-}
+bool is_utf8(std::string_view text) { return !first_invalid_utf8(text); }
 
 // A plain scalar by YAML's core schema; the tag "!" marks a quoted one.
 Json scalar_value(const YAML::Node& node) {

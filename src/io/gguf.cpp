@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "io/byte_reader.h"
-#include "io/utf8.h"
 
 namespace assay {
 namespace {

@@ -8,9 +8,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "io/byte_reader.h"
 #include "io/safetensors_header.h"
-#include "io/utf8.h"
 
 namespace assay {
 namespace {
@@ -136,12 +136,7 @@ SafetensorsFile open_safetensors(const std::filesystem::path& path) {
 }
 
 std::map<std::string, std::string> parse_shard_index(std::string_view index_json) {
-  Json index;
-  try {
-    index = parse_json(index_json, "the index");
-  } catch (const Error& e) {
-    fail(ErrorKind::kCorruptFile, e.what());
-  }
+  const Json index = parse_intact_json(index_json, "the index");
   require_intact(
       index.is_object() && index.contains("weight_map") && index.at("weight_map").is_object(),
       "no object 'weight_map'");

@@ -4,7 +4,7 @@
 
 #include <random>
 
-#include "io/utf8.h"
+#include "base/utf8.h"
 
 namespace assay::report {
 namespace {

@@ -11,14 +11,6 @@ namespace {
 
 using Vocab = std::unordered_map<std::string_view, int32_t>;
 
-Json parse(std::string_view text, const std::string& where) {
-  try {
-    return parse_json(text, where);
-  } catch (const Error& e) {
-    fail(ErrorKind::kCorruptFile, e.what());
-  }
-}
-
 void require_plain_bpe(const Json& model) {
   const std::string type = string_field_or(model, "type", "BPE", "model");
   require_intact(type == "BPE", "model.type: '", type,
@@ -205,11 +197,11 @@ std::vector<int32_t> prefix_of_post_processor(const Json& json) {
 
 TokenizerSpec parse_tokenizer_json(std::string_view tokenizer_json,
                                    std::string_view tokenizer_config) {
-  const Json json = parse(tokenizer_json, "tokenizer.json");
+  const Json json = parse_intact_json(tokenizer_json, "tokenizer.json");
   require_intact(json.is_object(), "tokenizer.json: expected an object, got ", json.type_name());
   TokenizerSpec spec;
   if (!tokenizer_config.empty()) {
-    spec.config = parse(tokenizer_config, "tokenizer_config.json");
+    spec.config = parse_intact_json(tokenizer_config, "tokenizer_config.json");
     require_intact(spec.config.is_object(), "tokenizer_config.json: expected an object, got ",
                    spec.config.type_name());
   }
