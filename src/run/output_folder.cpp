@@ -32,40 +32,48 @@ bool is_unfinished(const fs::directory_entry& entry) {
   static const std::regex file(R"(\..+\.[A-Za-z0-9]{6}\.tmp)");
   static const std::regex checkpoint(R"(\.checkpoint\.[A-Za-z0-9]{6})");
   const std::string name = entry.path().filename();
-  return std::regex_match(name, entry.is_directory() ? checkpoint : file);
+  std::error_code gone;
+  return std::regex_match(name, entry.is_directory(gone) ? checkpoint : file);
 }
 
 void remove_unfinished(const fs::path& root) {
+  std::error_code error;
   std::vector<fs::path> unfinished;
-  for (auto at =
-           fs::recursive_directory_iterator(root, fs::directory_options::skip_permission_denied);
-       at != fs::end(at); ++at) {
+  for (fs::recursive_directory_iterator at(root, fs::directory_options::skip_permission_denied,
+                                           error);
+       !error && at != fs::end(at); at.increment(error)) {
     const bool remove = is_unfinished(*at);
     if (remove) unfinished.push_back(at->path());
     if (remove || at.depth() == kDepth) at.disable_recursion_pending();
   }
+  require(!error, root.string(), ": cannot list the folder: ", error.message());
   for (const fs::path& path : unfinished) {
-    std::error_code error;
     fs::remove_all(path, error);
     require(!error, path.string(), ": cannot remove: ", error.message());
   }
 }
 
+// The open lock file of a folder that no other run holds.
+int locked(const fs::path& root) {
+  const fs::path lock = root / ".lock";
+  const int file = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  require(file >= 0, lock.string(), ": cannot open: ", std::strerror(errno));
+  if (::flock(file, LOCK_EX | LOCK_NB) == 0) return file;
+  const int reason = errno;
+  ::close(file);
+  require(reason != EWOULDBLOCK, root.string(), ": another run is writing to this folder");
+  fail(ErrorKind::kBadInput, lock.string(), ": cannot lock: ", std::strerror(reason));
+}
+
 }  // namespace
 
-OutputFolder::OutputFolder(fs::path root) : root_(std::move(root)) {
-  made(root_);
-  const fs::path lock = root_ / ".lock";
-  lock_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  require(lock_ >= 0, lock.string(), ": cannot open: ", std::strerror(errno));
-  if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) {
+OutputFolder::OutputFolder(fs::path root) : root_(std::move(root)), lock_(locked(made(root_))) {
+  try {
     remove_unfinished(root_);
-    return;
+  } catch (...) {
+    ::close(lock_);
+    throw;
   }
-  const int reason = errno;
-  ::close(lock_);
-  require(reason != EWOULDBLOCK, root_.string(), ": another run is writing to this folder");
-  fail(ErrorKind::kBadInput, lock.string(), ": cannot lock: ", std::strerror(reason));
 }
 
 OutputFolder::~OutputFolder() { ::close(lock_); }
