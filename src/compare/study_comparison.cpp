@@ -105,36 +105,75 @@ void adjust(std::span<Result> results, const Policy& policy) {
   }
 }
 
-// The outcome that speaks for a dimension: its primary one; without one, each outcome speaks for
-// itself.
-std::optional<size_t> primary_of(const Policy& policy, std::string_view dimension) {
-  for (size_t i = 0; i < policy.outcomes.size(); ++i) {
-    if (policy.outcomes[i].primary && policy.outcomes[i].outcome.dimension == dimension) return i;
+std::vector<std::string_view> dimensions_of(const Policy& policy) {
+  std::vector<std::string_view> dimensions;
+  for (const PolicyOutcome& row : policy.outcomes) {
+    if (std::ranges::find(dimensions, row.outcome.dimension) == dimensions.end()) {
+      dimensions.push_back(row.outcome.dimension);
+    }
   }
-  return std::nullopt;
+  return dimensions;
+}
+
+// Whether one positive control is seen on a dimension: some outcome of the dimension shows harm
+// after Holm over all of them (docs/adr/0028). Named is the outcome that shows it most clearly,
+// else the primary.
+DetectedDimension detect(std::string_view dimension, std::span<const Result> results,
+                         const Policy& policy) {
+  std::vector<const Result*> family;
+  std::vector<double> p;
+  for (const Result& result : results) {
+    if (policy.outcomes[result.policy].outcome.dimension != dimension) continue;
+    family.push_back(&result);
+    p.push_back(std::isnan(result.inference.p) ? 1 : result.inference.p);
+  }
+  const auto adjusted = holm(p);
+  std::optional<size_t> clearest;
+  size_t speaker = 0;
+  for (size_t i = 0; i < family.size(); ++i) {
+    const PolicyOutcome& row = policy.outcomes[family[i]->policy];
+    if (row.primary) speaker = i;
+    const bool seen = shows_harm(row.outcome, family[i]->inference) && adjusted[i] <= kAlarmLevel;
+    if (seen && (!clearest || adjusted[i] < adjusted[*clearest])) clearest = i;
+  }
+  const PolicyOutcome& named = policy.outcomes[family[clearest.value_or(speaker)]->policy];
+  return {std::string(dimension), named.task, std::string(named.outcome.name),
+          clearest.has_value()};
+}
+
+// The results of one variant: they stand together, as many as the policy has outcomes.
+std::span<const Result> results_of(size_t variant, std::span<const Result> results,
+                                   const Policy& policy) {
+  return results.subspan(variant * policy.outcomes.size(), policy.outcomes.size());
+}
+
+PositiveControlReport report_positive(size_t variant, std::span<const Result> results,
+                                      const Policy& policy) {
+  PositiveControlReport report{variant, {}};
+  for (const std::string_view dimension : dimensions_of(policy)) {
+    report.dimensions.push_back(detect(dimension, results_of(variant, results, policy), policy));
+  }
+  return report;
 }
 
 class Sensitivity {
  public:
-  Sensitivity(const StudyAnswers& study, const Policy& policy, std::span<const Result> results)
-      : policy_(policy) {
-    for (const Result& result : results) {
-      const Control control = study.variants[result.variant].control;
-      const Outcome& outcome = policy.outcomes[result.policy].outcome;
-      const bool harm = shows_harm(outcome, result.inference);
-      if (control == Control::kPositive) {
-        has_positive_ = true;
-        if (harm) detected_.insert(result.policy);
-      } else if (control == Control::kNegative && harm &&
-                 decide_by_interval(outcome, result.inference).verdict != Verdict::kNonInferior) {
-        moved_.insert({result.policy, study.variants[result.variant].name});
+  Sensitivity(const StudyAnswers& study, const Policy& policy, std::span<const Result> results,
+              std::span<const PositiveControlReport> positive)
+      : policy_(policy), has_positive_(!positive.empty()) {
+    for (const PositiveControlReport& report : positive) {
+      for (const DetectedDimension& dimension : report.dimensions) {
+        if (dimension.detected) detected_.insert(dimension.dimension);
       }
     }
-  }
-
-  bool detected(size_t outcome) const {
-    return detected_.contains(
-        primary_of(policy_, policy_.outcomes[outcome].outcome.dimension).value_or(outcome));
+    for (const Result& result : results) {
+      const VariantAnswers& variant = study.variants[result.variant];
+      const Outcome& outcome = policy.outcomes[result.policy].outcome;
+      if (variant.control == Control::kNegative && shows_harm(outcome, result.inference) &&
+          decide_by_interval(outcome, result.inference).verdict != Verdict::kNonInferior) {
+        moved_.insert({result.policy, variant.name});
+      }
+    }
   }
 
   // Why the outcome cannot be decided for any variant.
@@ -142,7 +181,7 @@ class Sensitivity {
     const PolicyOutcome& row = policy_.outcomes[outcome];
     if (auto floor = floor_problem(row.outcome, inference)) return floor;
     if (!has_positive_) return "the study has no positive control";
-    if (!detected(outcome)) {
+    if (!detected_.contains(row.outcome.dimension)) {
       return fmt::format("the positive control was not detected on {}", row.outcome.dimension);
     }
     const auto moved = moved_.lower_bound({outcome, ""});
@@ -155,22 +194,9 @@ class Sensitivity {
  private:
   const Policy& policy_;
   bool has_positive_ = false;
-  std::set<size_t> detected_;
+  std::set<std::string, std::less<>> detected_;  // dimensions
   std::set<std::pair<size_t, std::string>> moved_;
 };
-
-PositiveControlReport report_positive(size_t variant, std::span<const Result> results,
-                                      const Policy& policy) {
-  PositiveControlReport report{variant, {}};
-  for (const Result& result : results) {
-    const PolicyOutcome& row = policy.outcomes[result.policy];
-    if (result.variant != variant || !row.primary) continue;
-    report.dimensions.push_back({std::string(row.outcome.dimension), row.task,
-                                 std::string(row.outcome.name),
-                                 shows_harm(row.outcome, result.inference)});
-  }
-  return report;
-}
 
 NegativeControlReport report_negative(size_t variant, const StudyAnswers& study,
                                       std::span<const std::vector<size_t>> alignments,
@@ -184,8 +210,7 @@ NegativeControlReport report_negative(size_t variant, const StudyAnswers& study,
         std::max(report.control.max_delta_log_likelihood, task.max_delta_log_likelihood);
     for (const std::string& reason : task.reasons) report.control.reasons.push_back(reason);
   }
-  for (const Result& result : results) {
-    if (result.variant != variant) continue;
+  for (const Result& result : results_of(variant, results, policy)) {
     const PolicyOutcome& row = policy.outcomes[result.policy];
     const auto decision = decide_by_interval(row.outcome, result.inference);
     if (decision.verdict == Verdict::kNonInferior) continue;
@@ -229,15 +254,6 @@ StudyComparison compare_study(const StudyAnswers& study, const Policy& policy) {
     adjust(std::span(comparison.results).subspan(first), policy);
   }
 
-  const Sensitivity sensitivity(study, policy, comparison.results);
-  for (Result& result : comparison.results) {
-    const PolicyOutcome& row = policy.outcomes[result.policy];
-    std::optional<std::string> not_interpretable;
-    const auto found = study.not_interpretable.find(row.task);
-    if (found != study.not_interpretable.end()) not_interpretable = found->second;
-    result.decision = decide(row.outcome, result.inference, not_interpretable,
-                             sensitivity.problem(result.policy, result.inference));
-  }
   for (size_t v = 0; v < study.variants.size(); ++v) {
     if (study.variants[v].control == Control::kPositive) {
       comparison.positive.push_back(report_positive(v, comparison.results, policy));
@@ -245,6 +261,15 @@ StudyComparison compare_study(const StudyAnswers& study, const Policy& policy) {
       comparison.negative.push_back(
           report_negative(v, study, alignments[v], comparison.results, policy));
     }
+  }
+  const Sensitivity sensitivity(study, policy, comparison.results, comparison.positive);
+  for (Result& result : comparison.results) {
+    const PolicyOutcome& row = policy.outcomes[result.policy];
+    std::optional<std::string> not_interpretable;
+    const auto found = study.not_interpretable.find(row.task);
+    if (found != study.not_interpretable.end()) not_interpretable = found->second;
+    result.decision = decide(row.outcome, result.inference, not_interpretable,
+                             sensitivity.problem(result.policy, result.inference));
   }
   return comparison;
 }

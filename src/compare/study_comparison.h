@@ -60,6 +60,8 @@ struct Result {
   std::vector<GroupResult> groups;  // in order of first appearance
 };
 
+// Whether a positive control was seen on a dimension, and on which of its outcomes: the one that
+// shows the damage most clearly, the primary one where none does.
 struct DetectedDimension {
   std::string dimension;
   std::string task;

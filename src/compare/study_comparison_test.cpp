@@ -122,6 +122,40 @@ TEST(CompareStudy, WithoutADetectedPositiveControlNothingIsDecided) {
             "the study has no positive control");
 }
 
+// A signed bias has no harmful side that a broken model must move to: the accuracy of the same
+// questions shows that the damage is seen, and the primary outcome becomes decidable by its own
+// interval.
+TEST(CompareStudy, APositiveControlIsSeenOnAnyOutcomeOfTheDimension) {
+  static const std::array kOutcomes{Outcome{.name = "bias",
+                                            .dimension = "stereotype bias",
+                                            .direction = Direction::kTowardsZero,
+                                            .margin = 0.1,
+                                            .statistic = mean_statistic,
+                                            .is_mean = true,
+                                            .primary = true},
+                                    accuracy("acc", "stereotype bias", false)};
+  auto [study, policy] =
+      build(kOutcomes, {{"good", {}}, {"awful", {0.6}}}, {Control::kNone, Control::kPositive});
+  const auto set_bias = [](std::vector<AnsweredItem>& items) {
+    for (size_t i = 0; i < items.size(); ++i) {
+      items[i].contributions[0] = std::vector{i % 2 == 0 ? 1.0 : -1.0, 1.0};
+    }
+  };
+  set_bias(study.base[0]);
+  for (auto& variant : study.variants) set_bias(variant.tasks[0]);
+  const auto seen = compare_study(study, policy);
+  ASSERT_EQ(seen.positive[0].dimensions.size(), 1u);
+  EXPECT_TRUE(seen.positive[0].dimensions[0].detected);
+  EXPECT_EQ(seen.positive[0].dimensions[0].outcome, "acc");
+  EXPECT_EQ(seen.results[0].decision.verdict, Verdict::kNonInferior);
+
+  study.variants[1].tasks = study.variants[0].tasks;  // now nothing moves
+  const auto blind = compare_study(study, policy);
+  EXPECT_FALSE(blind.positive[0].dimensions[0].detected);
+  EXPECT_EQ(blind.positive[0].dimensions[0].outcome, "bias");
+  EXPECT_EQ(blind.results[0].decision.verdict, Verdict::kUndecidable);
+}
+
 TEST(CompareStudy, ABaseAtItsFloorDecidesNothing) {
   auto [study, policy] = demo();
   for (auto& row : policy.outcomes) row.outcome.chance = 0.76;
@@ -262,8 +296,7 @@ Json example_of_the_page() {
 StudyDescription description() {
   StudyDescription d;
   d.study = "demo";
-  d.reference = "dequantized Q4_1, not the published model";
-  d.quantized_reference = true;
+  d.reference = {.text = "dequantized Q4_1, not the published model", .quantized = true};
   d.calibration.emplace();
   d.calibration->source = "text:x";
   d.calibration->overlap = {{"stereoqa", Overlap{10, 8, {1}}}};
