@@ -98,6 +98,20 @@ TEST(View, NamesTheEntryThatIsWrong) {
 
 // By statistics' rule: any worse primary outcome fails, else any undecided one cannot decide, else
 // pass.
+TEST(View, SaysVariantDimensionAndVerdictOnce) {
+  const auto shown = [](const std::string& text) {
+    const Json summary{
+        {"study", "s"},
+        {"sentences",
+         {{{"variant", "v"}, {"dimension", "d"}, {"verdict", "worse"}, {"text", text}}}}};
+    return view_of_summary(summary).sentences.at(0).text;
+  };
+  EXPECT_EQ(shown("v, d: worse (below 0 (by 2)). acc fell from 1 to 0."),
+            "Below 0 (by 2). acc fell from 1 to 0.");
+  EXPECT_EQ(shown("v, d: worse. acc fell from 1 to 0."), "acc fell from 1 to 0.");
+  EXPECT_EQ(shown("another sentence."), "another sentence.");
+}
+
 TEST(Overall, FollowsTheGatesRule) {
   View view;
   const auto add = [&](Verdict verdict, bool primary) {

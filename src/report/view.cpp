@@ -229,12 +229,19 @@ void read_list(const Json& summary, const std::string& key, std::vector<T>& out,
   }
 }
 
-// The sentence says "VARIANT, DIMENSION: VERDICT. " first, which every place that shows it says in
-// its own way.
+// The sentence begins "VARIANT, DIMENSION: VERDICT (reason). ", whose first part every place that
+// shows it says in its own way: left is "Reason. " and the rest.
 std::string without_heading(const Sentence& s) {
   const std::string heading =
-      s.variant + ", " + s.dimension + ": " + std::string(verdict_name(s.verdict)) + ". ";
-  return s.text.starts_with(heading) ? s.text.substr(heading.size()) : s.text;
+      s.variant + ", " + s.dimension + ": " + std::string(verdict_name(s.verdict));
+  if (!s.text.starts_with(heading)) return s.text;
+  std::string rest = s.text.substr(heading.size());
+  if (rest.starts_with(". ")) return rest.substr(2);
+  const size_t end = rest.find("). ");
+  if (!rest.starts_with(" (") || end == std::string::npos) return s.text;
+  rest = rest.substr(2, end - 2) + rest.substr(end + 1);
+  if ('a' <= rest[0] && rest[0] <= 'z') rest[0] = static_cast<char>(rest[0] - 'a' + 'A');
+  return rest;
 }
 
 Sentence read_sentence(const Json& s, const std::string& where) {

@@ -72,7 +72,7 @@ struct FlippedItem {
 
 struct Sentence {
   std::string variant, dimension,
-      text;  // text without the words "VARIANT, DIMENSION: VERDICT." in front
+      text;  // without the words "VARIANT, DIMENSION: VERDICT" in front: "Reason. What changed."
   Verdict verdict = Verdict::kUndecidable;
 };
 
