@@ -32,21 +32,20 @@ Json to_json(const CalibrationDescription& c) {
           {"seed", c.seed},     {"hash", c.hash},       {"overlap", std::move(overlap)}};
 }
 
-// The task's own warnings, and the one that its overlap with the calibration text earns.
-Json to_json(const TaskDescription& task, std::span<const AnsweredItem> items,
-             const std::optional<CalibrationDescription>& calibration) {
+// With the counts of its items, and the warning that its overlap with the calibration text earns.
+Json task_json(const TaskDescription& task, std::span<const AnsweredItem> items,
+               const std::optional<CalibrationDescription>& calibration) {
   std::set<std::string_view> clusters;
   for (const AnsweredItem& item : items) clusters.insert(item.cluster);
-  Json warnings = task.warnings;
-  if (calibration) {
-    for (const auto& [name, overlap] : calibration->overlap) {
-      if (name != task.name) continue;
-      if (const auto warning = overlap.warning()) warnings.push_back(*warning);
-    }
+  Json json = to_json(task);
+  json["num_items"] = items.size();
+  json["num_clusters"] = clusters.size();
+  if (!calibration) return json;
+  for (const auto& [name, overlap] : calibration->overlap) {
+    if (name != task.name) continue;
+    if (const auto warning = overlap.warning()) json["warnings"].push_back(*warning);
   }
-  return {{"name", task.name},           {"description", task.description}, {"source", task.source},
-          {"num_items", items.size()},   {"num_clusters", clusters.size()}, {"tokens", task.tokens},
-          {"data_hash", task.data_hash}, {"warnings", std::move(warnings)}};
+  return json;
 }
 
 Json control_name(Control control) {
@@ -61,23 +60,10 @@ Json control_name(Control control) {
   return {};
 }
 
-Json to_json(const VariantDescription& v, Control control) {
-  Json layers = Json::array();
-  for (const LayerDescription& layer : v.layers) {
-    layers.push_back({{"name", layer.name},
-                      {"bits", number(layer.bits)},
-                      {"sparsity", number(layer.sparsity)},
-                      {"error", number(layer.error)}});
-  }
-  return {{"name", v.name},
-          {"method", v.method},
-          {"settings", v.settings},
-          {"control", control_name(control)},
-          {"bits", number(v.bits)},
-          {"sparsity", number(v.sparsity)},
-          {"size_bytes", v.size_bytes},
-          {"weights_hash", v.weights_hash},
-          {"layers", std::move(layers)}};
+Json variant_json(const VariantDescription& variant, Control control) {
+  Json json = to_json(variant);
+  json["control"] = control_name(control);
+  return json;
 }
 
 Json to_json(const UnscoredCounts& unscored) {
@@ -236,27 +222,21 @@ void require_same_study(const StudyDescription& description, const StudyAnswers&
 Json summary_json(const StudyDescription& description, const StudyAnswers& study,
                   const Policy& policy, const StudyComparison& comparison) {
   require_same_study(description, study);
-  const auto& model = description.model;
-  const auto& tokenizer = description.tokenizer;
   Json json{{"study", description.study}, {"assay_version", description.assay_version}};
-  json["reference"] = {{"text", description.reference},
-                       {"quantized", description.quantized_reference}};
+  json["reference"] = to_json(description.reference);
   json["policy"] = {
       {"name", policy.name}, {"hash", policy_hash(policy)}, {"outcomes", to_json(policy)}};
-  json["model"] = {{"name", model.name},
-                   {"weights_hash", model.weights_hash},
-                   {"architecture", model.architecture},
-                   {"parameters", model.parameters}};
-  json["tokenizer"] = {
-      {"name", tokenizer.name}, {"vocab_size", tokenizer.vocab_size}, {"hash", tokenizer.hash}};
+  json["model"] = to_json(description.model);
+  json["tokenizer"] = to_json(description.tokenizer);
   json["calibration"] = description.calibration ? to_json(*description.calibration) : Json();
   json["tasks"] = Json::array();
   for (size_t t = 0; t < study.tasks.size(); ++t) {
-    json["tasks"].push_back(to_json(description.tasks[t], study.base[t], description.calibration));
+    json["tasks"].push_back(
+        task_json(description.tasks[t], study.base[t], description.calibration));
   }
   json["variants"] = Json::array();
   for (size_t v = 0; v < study.variants.size(); ++v) {
-    json["variants"].push_back(to_json(description.variants[v], study.variants[v].control));
+    json["variants"].push_back(variant_json(description.variants[v], study.variants[v].control));
   }
   json["results"] = Json::array();
   json["sentences"] = Json::array();

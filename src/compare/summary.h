@@ -8,24 +8,12 @@
 #include <vector>
 
 #include "base/json.h"
+#include "compare/description.h"
 #include "compare/overlap.h"
 #include "compare/policy.h"
 #include "compare/study_comparison.h"
 
 namespace assay {
-
-struct ModelDescription {
-  std::string name;
-  std::string weights_hash;
-  std::string architecture;
-  int64_t parameters = 0;
-};
-
-struct TokenizerDescription {
-  std::string name;
-  int64_t vocab_size = 0;
-  std::string hash;
-};
 
 struct CalibrationDescription {
   std::string source;
@@ -34,33 +22,6 @@ struct CalibrationDescription {
   uint64_t seed = 0;
   std::string hash;
   std::vector<std::pair<std::string, Overlap>> overlap;  // by task
-};
-
-struct TaskDescription {
-  std::string name;
-  std::string description;
-  std::string source;
-  int64_t tokens = 0;  // asked of each variant
-  std::string data_hash;
-  std::vector<std::string> warnings;
-};
-
-struct LayerDescription {
-  std::string name;
-  double bits = NAN;
-  double sparsity = NAN;
-  double error = NAN;  // relative error of the layer's output on the calibration text
-};
-
-struct VariantDescription {
-  std::string name;  // in the order of StudyAnswers::variants
-  std::string method;
-  Json settings = Json::object();
-  double bits = NAN;
-  double sparsity = NAN;
-  int64_t size_bytes = 0;
-  std::string weights_hash;
-  std::vector<LayerDescription> layers;
 };
 
 struct SelfTestResult {
@@ -73,8 +34,7 @@ struct SelfTestResult {
 struct StudyDescription {
   std::string study;
   std::string assay_version;
-  std::string reference;  // "dequantized Q4_1, not the published model"
-  bool quantized_reference = false;
+  ReferenceDescription reference;
   ModelDescription model;
   TokenizerDescription tokenizer;
   std::optional<CalibrationDescription> calibration;

@@ -17,7 +17,9 @@
 #include "base/version.h"
 #include "report/report.h"
 #include "report/terminal.h"
+#include "run/describe.h"
 #include "run/output_folder.h"
+#include "run/recorded_run.h"
 #include "run/samples.h"
 #include "run/self_check.h"
 #include "run/summarize.h"
@@ -38,12 +40,9 @@ struct Arm {
 };
 
 std::string ask_key(const Plan& plan, const Arm& arm, const AskedTask& asked) {
-  const Json key{{"assay_version", version()},
-                 {"weights", arm.identity},
-                 {"tokens", asked.hashes.tokens},
-                 {"data", asked.hashes.data},
-                 {"task", asked.label},
-                 {"dtype", plan.study.dtype == "auto" ? "float32" : plan.study.dtype}};
+  const Json key{{"assay_version", version()},    {"weights", arm.identity},
+                 {"tokens", asked.hashes.tokens}, {"data", asked.hashes.data},
+                 {"task", asked.label},           {"dtype", compute_dtype(plan.study)}};
   return sha256_hex(key.dump());
 }
 
@@ -149,7 +148,7 @@ class StudyRun {
       remove_variant_checkpoint(*variant, output_);
     }
     if (variant == nullptr && self_tests_.empty()) self_tests_ = load_self_tests(self_test_file());
-    write_results(arm, answers);
+    write_results(arm, variant, answers);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
     seconds_[arm.name] = took.count();
     progress_.note(fmt::format("{}: {} tasks answered, {}", arm.name, plan_.tasks.size(),
@@ -190,7 +189,8 @@ class StudyRun {
     });
   }
 
-  void write_results(const Arm& arm, const AnswersByTask& answers) const {
+  void write_results(const Arm& arm, const PlannedVariant* variant,
+                     const AnswersByTask& answers) const {
     Json results = Json::object(), counts = Json::object(), higher = Json::object();
     for (const AskedTask& task : plan_.tasks) {
       results[task.label] = task_results(*task.task, task.items, answers.at(task.label));
@@ -200,14 +200,23 @@ class StudyRun {
             outcome.direction == Direction::kHigherIsBetter;
       }
     }
-    const Json file{{"results", results},
-                    {"n-samples", counts},
-                    {"higher_is_better", higher},
-                    {"config",
-                     {{"model", "assay"},
-                      {"model_args", plan_.model_path.filename().string()},
-                      {"dtype", "float32"}}},
-                    {"x_assay", {{"version", version()}, {"weights", arm.identity}}}};
+    const Json file{
+        {"results", results},
+        {"n-samples", counts},
+        {"higher_is_better", higher},
+        {"config",
+         {{"model", "assay"},
+          {"model_args", plan_.model_path.filename().string()},
+          {"dtype", compute_dtype(plan_.study)}}},
+        {"x_assay",
+         {{"version", version()},
+          {"weights", arm.identity},
+          {"reference", to_json(describe_reference(plan_))},
+          {"model", to_json(describe_model(plan_))},
+          {"tokenizer", to_json(describe_tokenizer(plan_))},
+          {"variant", to_json(variant == nullptr ? describe_base(plan_)
+                                                 : describe_variant(plan_, *variant, output_))},
+          {"asked", asked_settings(plan_)}}}};
     write_file_atomic(output_.results(arm.name), file.dump(2) + "\n");
   }
 

@@ -73,6 +73,7 @@ Json sample_json(int64_t index, const Task& task, const Item& item, const ItemAn
   line["x_assay"] = {{"id", sample.id},
                      {"cluster", sample.cluster},
                      {"groups", sample.groups},
+                     {"num_choices", sample.choices.size()},
                      {"scores", scores},
                      {"prediction", prediction ? Json(*prediction) : Json(nullptr)},
                      {"contributions", by_outcome}};

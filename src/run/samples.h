@@ -17,8 +17,9 @@ std::string file_label(const std::string& task_label);
 
 // One line per item: doc_id, doc, target, arguments, resps, filtered_resps, doc_hash, prompt_hash,
 // target_hash, one key per outcome that is a mean (its value for this item), and x_assay: {id,
-// cluster, groups, scores: [[log-likelihood, tokens, greedy], ...], prediction, contributions:
-// {outcome: [components] or {"unscored": reason}}}.
+// cluster, groups, num_choices (the first arguments are the choices), scores: [[log-likelihood,
+// tokens, greedy], ...], prediction, contributions: {outcome: [components] or {"unscored":
+// reason}}}.
 void write_samples(const std::filesystem::path& path, const Task& task, std::span<const Item> items,
                    std::span<const ItemAnswers> answers, const Tokenizer& tokenizer);
 

@@ -2,108 +2,23 @@
 
 #include <algorithm>
 
-#include "base/file.h"
-#include "base/hash.h"
 #include "base/version.h"
 #include "compare/summary.h"
+#include "run/describe.h"
 
 namespace assay {
 namespace {
-
-int64_t num_parameters(const Checkpoint& checkpoint) {
-  int64_t count = 0;
-  for (const TensorRecord& record : checkpoint.tensors()) {
-    int64_t elements = 1;
-    for (const int64_t size : record.shape) elements *= size;
-    count += elements;
-  }
-  return count;
-}
-
-// Calibration text as words, one document a sequence.
-std::vector<std::string> calibration_documents(const Plan& plan) {
-  std::vector<std::string> documents;
-  for (const auto& sequence : plan.calibration->sequences) {
-    documents.push_back(plan.tokenizer.decode(sequence));
-  }
-  return documents;
-}
-
-CalibrationDescription describe_calibration(const Plan& plan) {
-  CalibrationDescription description{.source = plan.study.calibration->data,
-                                     .samples = plan.study.calibration->samples,
-                                     .length = plan.study.calibration->length,
-                                     .seed = plan.study.calibration->seed.value_or(0),
-                                     .hash = "sha256:" + plan.calibration->ids_hash,
-                                     .overlap = {}};
-  const auto index = index_calibration(calibration_documents(plan));
-  for (const AskedTask& task : plan.tasks) {
-    std::vector<std::string> texts;
-    for (const Item& item : task.items) texts.push_back(item.sample.text);
-    description.overlap.emplace_back(task.label, find_overlap(index, texts));
-  }
-  return description;
-}
-
-VariantDescription describe_variant(const Plan& plan, const PlannedVariant& variant,
-                                    const OutputFolder& output) {
-  VariantDescription description;
-  description.name = variant.variant.name;
-  if (!variant.method) {
-    const auto checkpoint = Checkpoint::open(resolve_model(variant.variant.path));
-    description.method = "made elsewhere";
-    description.settings = {{"path", variant.variant.path}};
-    description.weights_hash = "sha256:" + checkpoint.weights_hash();
-    return description;
-  }
-  description.method = variant.variant.method;
-  description.settings = to_json(*variant.method);
-  const auto record = output.compression(variant.variant.name);
-  const Json file = parse_json(read_file(record), record.string());
-  const Json& report = file.at("provenance").at("report");
-  description.weights_hash = "sha256:" + file.at("weights_hash").get<std::string>();
-  description.bits = report.at("bits").get<double>();
-  description.sparsity = report.at("sparsity").get<double>();
-  double stored_bits = 0;
-  for (const Json& linear : report.at("linears")) {
-    const auto elements = linear.at("rows").get<double>() * linear.at("cols").get<double>();
-    stored_bits += linear.at("bits").get<double>() * elements;
-    description.layers.push_back({.name = linear.at("tensor").get<std::string>(),
-                                  .bits = linear.at("bits").get<double>(),
-                                  .sparsity = linear.at("sparsity").get<double>(),
-                                  .error = linear.at("weight_error").get<double>()});
-  }
-  // The linears packed, all other tensors in 16 bits.
-  const double others =
-      static_cast<double>(num_parameters(plan.base)) - report.at("elements").get<double>();
-  description.size_bytes = static_cast<int64_t>((stored_bits + 16 * others) / 8);
-  return description;
-}
 
 StudyDescription describe(const Plan& plan, const OutputFolder& output,
                           const std::vector<SelfTest>& self_tests, Json run) {
   StudyDescription description;
   description.study = plan.study.name;
   description.assay_version = version();
-  description.reference = plan.base.description();
-  description.quantized_reference = plan.base.quantized();
-  description.model = {.name = plan.model_path.filename().string(),
-                       .weights_hash = "sha256:" + plan.base.weights_hash(),
-                       .architecture = plan.base.config().model_type,
-                       .parameters = num_parameters(plan.base)};
-  description.tokenizer = {
-      .name = plan.model_path.filename().string(),
-      .vocab_size = plan.tokenizer.vocab_size(),
-      .hash = "sha256:" + sha256_hex(plan.tokenizer.to_tokenizer_json().dump())};
+  description.reference = describe_reference(plan);
+  description.model = describe_model(plan);
+  description.tokenizer = describe_tokenizer(plan);
   if (plan.calibration) description.calibration = describe_calibration(plan);
-  for (const AskedTask& task : plan.tasks) {
-    description.tasks.push_back({.name = task.label,
-                                 .description = std::string(task.task->description),
-                                 .source = std::string(task.task->source),
-                                 .tokens = task.cost.computed_tokens,
-                                 .data_hash = "sha256:" + task.hashes.data,
-                                 .warnings = {}});
-  }
+  for (const AskedTask& task : plan.tasks) description.tasks.push_back(describe_task(task));
   for (const PlannedVariant& variant : plan.variants) {
     description.variants.push_back(describe_variant(plan, variant, output));
   }

@@ -1,0 +1,24 @@
+#pragma once
+// Runs that were made at different times, against one of them as the base: the same comparison that
+// a study makes of its own variants.
+
+#include <cstdint>
+#include <vector>
+
+#include "base/json.h"
+#include "compare/study_comparison.h"
+#include "run/recorded_run.h"
+
+namespace assay {
+
+struct ComparedRun {
+  RecordedRun run;
+  Control control = Control::kNone;
+};
+
+// The summary (docs/summary-json.md) of `runs` against `base`, under the built-in policy. `seed`:
+// of the bootstrap; a study's own seed gives the study's own numbers. Error(kBadInput) names the
+// first difference where a run was not asked as the base was.
+Json compare_runs(const RecordedRun& base, const std::vector<ComparedRun>& runs, uint64_t seed);
+
+}  // namespace assay
