@@ -69,6 +69,9 @@ AskedTask asked(const StudyTask& wanted, const Study& study, const ModelConfig& 
   asked.hashes = item_hashes(asked.items);
   std::vector<ScoreRequest> requests;
   for (const Item& item : asked.items) {
+    in_context("item " + item.sample.id, [&] {
+      for (const ScoreRequest& request : item.requests) check_request(config, request);
+    });
     requests.insert(requests.end(), item.requests.begin(), item.requests.end());
   }
   asked.cost = plan_score(requests);

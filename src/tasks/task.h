@@ -20,8 +20,9 @@ namespace assay {
 struct TaskOptions {
   std::optional<int64_t> limit;  // items, drawn by tasks/limit.h with `seed`
   uint64_t seed = 0;
-  std::optional<int64_t> max_positions;  // of the model: windows and prompts must fit
-  Json extra;  // the task's own keys: {"path": ..., "window": 512, "protocol": "gptq"}
+  std::optional<int64_t>
+      max_positions;  // of the model: windows must fit; a plan checks every request
+  Json extra;         // the task's own keys: {"path": ..., "window": 512, "protocol": "gptq"}
 };
 
 // One item with the answers of one run.

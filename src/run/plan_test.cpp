@@ -1,0 +1,81 @@
+#include "run/plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "base/error.h"
+#include "model/tiny_model.h"
+
+namespace assay {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::AllOf;
+using testing::HasSubstr;
+
+class PlanTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = fs::temp_directory_path() / "assay-plan-XXXXXX";
+    root_ = ::mkdtemp(name.data());
+    write_tiny_model(root_ / "model");
+    write_tiny_model(root_ / "short", {.max_position_embeddings = 24});
+    std::ofstream(root_ / "text.txt") << "The cat sat on the mat and thought of dinner.";
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  // A study of stereoqa; `rest` gives its variants and what else a test needs.
+  Plan plan(const std::string& rest, const std::string& model = "model") const {
+    return make_plan(parse_study("study: planned\nmodel: " + (root_ / model).string() +
+                                     "\noutput: " + (root_ / "out").string() + "\n" + rest,
+                                 "study.yaml"));
+  }
+  std::string refusal(const std::string& rest, const std::string& model = "model") const {
+    try {
+      plan(rest, model);
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind, ErrorKind::kBadInput);
+      return e.what();
+    }
+    return "planned";
+  }
+
+  fs::path root_;
+};
+
+TEST_F(PlanTest, CountsWorkAndWritesNothing) {
+  const Plan planned = plan(
+      "variants: [{method: rtn, bits: 3, group_size: 64}]\ntasks: [{task: stereoqa, limit: 32}]\n");
+  ASSERT_EQ(planned.tasks.size(), 1u);
+  EXPECT_EQ(planned.tasks[0].items.size(), 32u);
+  EXPECT_EQ(planned.tasks[0].cost.num_requests, 96);
+  EXPECT_LT(planned.cost.rows_per_variant, planned.tasks[0].cost.request_tokens);
+  EXPECT_DOUBLE_EQ(planned.cost.total_gflop, 2 * planned.cost.ask_gflop);  // base and one variant
+  EXPECT_FALSE(planned.calibration);
+  EXPECT_THAT(plan_text(planned, 100), AllOf(HasSubstr("rtn"), HasSubstr("stereoqa")));
+  EXPECT_FALSE(fs::exists(root_ / "out"));
+}
+
+TEST_F(PlanTest, NamesWhatCannotBeDone) {
+  const std::string tasks = "tasks: [{task: stereoqa, limit: 32}]\n";
+  EXPECT_THAT(refusal("variants: [{method: rtm}]\n" + tasks), HasSubstr("did you mean 'rtn'?"));
+  EXPECT_THAT(refusal("variants: [{method: wanda, sparsity: 0.5}]\n" + tasks),
+              HasSubstr("method wanda needs calibration text"));
+  EXPECT_THAT(refusal("variants: []\ntasks: [sterioqa]\n"), HasSubstr("did you mean 'stereoqa'?"));
+  EXPECT_THAT(refusal("variants: []\ntasks: [perplexity/xsun]\n"),
+              HasSubstr("did you mean 'xsum'?"));
+  EXPECT_THAT(refusal("variants: []\n" + tasks, "absent"), HasSubstr("absent"));
+}
+
+TEST_F(PlanTest, RefusesAPromptThatTheModelCannotHold) {
+  EXPECT_THAT(refusal("variants: []\ntasks: [{task: stereoqa, limit: 32}]\n", "short"),
+              AllOf(HasSubstr("task 'stereoqa': item "), HasSubstr("the model has 24")));
+}
+
+}  // namespace
+}  // namespace assay
