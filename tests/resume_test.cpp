@@ -2,91 +2,17 @@
 // alone, and two runs do not write to one folder. On a tiny random model, through the program
 // itself.
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <chrono>
-#include <filesystem>
-#include <fstream>
-#include <map>
 #include <random>
-#include <sstream>
-#include <string>
-#include <thread>
 
-#include "base/json.h"
 #include "model/tiny_model.h"
+#include "study_process.h"
 
 namespace assay {
 namespace {
 
-namespace fs = std::filesystem;
-using std::chrono::duration;
-using std::chrono::steady_clock;
-
 constexpr int kKills = 20;
-
-std::string text_of(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-// The program under way; stdout and stderr go to `log`.
-pid_t start(const fs::path& study, const fs::path& output, const fs::path& log) {
-  const pid_t child = ::fork();
-  if (child != 0) return child;
-  const int to = ::open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  ::dup2(to, STDOUT_FILENO);
-  ::dup2(to, STDERR_FILENO);
-  ::execl(ASSAY_BINARY, "assay", "run", study.c_str(), "--output", output.c_str(), nullptr);
-  ::_exit(127);
-}
-
-// The exit code, -1 where a signal ended it.
-int wait_for(pid_t child) {
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-// Kills the child after `delay` unless it ends by itself before; whether it was killed.
-bool kill_after(pid_t child, duration<double> delay) {
-  const auto until = steady_clock::now() + delay;
-  while (steady_clock::now() < until) {
-    siginfo_t ended{};
-    ::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT);
-    if (ended.si_pid == child) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  ::kill(child, SIGKILL);
-  return true;
-}
-
-// What a JSON results file says, apart from when and how it was made.
-std::string without_run(const std::string& text) {
-  Json results = parse_json(text, "results");
-  if (results.contains("x_assay")) results["x_assay"].erase("run");
-  return results.dump(1);
-}
-
-// Every result by its path in the folder: all files but the journal, which keeps the order of
-// batches, and the page, which is made of summary.json with its times.
-std::map<std::string, std::string> results_in(const fs::path& folder) {
-  std::map<std::string, std::string> results;
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    const std::string name = fs::relative(entry.path(), folder);
-    if (!entry.is_regular_file() || name == ".lock" || name.starts_with("journal/")) continue;
-    if (name == "report.html") continue;
-    const std::string text = text_of(entry.path());
-    results[name] = entry.path().extension() == ".json" ? without_run(text) : text;
-  }
-  return results;
-}
 
 class Resume : public testing::Test {
  protected:

