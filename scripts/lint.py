@@ -5,9 +5,11 @@ Links between the pages of the documentation must lead somewhere.
 
 clang-format-14 checks every C++ file. clang-tidy-14 checks the sources (tests and benchmarks aside) that changed
 since they last passed: $ASSAY_CACHE/lint/ holds an empty file per pass, named by the hash of the source, of the
-project headers that it includes, and of .clang-tidy. So a fresh clone repeats no work, and a new machine checks all.
+project headers that it includes, and of .clang-tidy. So a fresh clone repeats no work, and a new machine checks all;
+with --changed only what the commits of the day before HEAD touched (a header: through its own source).
 """
 import concurrent.futures
+import datetime
 import hashlib
 import os
 import pathlib
@@ -21,16 +23,14 @@ UNTIDIED = re.compile(r"_(test|bench)\.cpp$")
 
 
 def cpp_files():
-    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.h", "*.cpp"],
-                            cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+    listed = git("ls-files", "--cached", "--others", "--exclude-standard", "*.h", "*.cpp").split()
     return [ROOT / name for name in listed if (ROOT / name).exists()]
 
 
 def dead_links():
     """Relative links of the Markdown pages that name no file."""
-    pages = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, check=True, capture_output=True, text=True)
     dead = []
-    for page in map(ROOT.joinpath, pages.stdout.split()):
+    for page in map(ROOT.joinpath, git("ls-files", "*.md").split()):
         for link in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text()):
             if not (page.parent / link).exists():
                 dead.append(f"{page.relative_to(ROOT)}: {link}: no such file")
@@ -54,6 +54,18 @@ def pass_record(source):
     return PASSED / digest.hexdigest()
 
 
+def git(*arguments):
+    return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def lately_changed():
+    """Sources that the commits of the day before HEAD's touched, themselves or by their header."""
+    head = datetime.datetime.fromtimestamp(int(git("log", "-1", "--format=%ct")), datetime.timezone.utc)
+    since = (head - datetime.timedelta(days=1)).isoformat()
+    names = git("log", f"--since={since}", "--name-only", "--format=").split()
+    return {ROOT / re.sub(r"\.h$", ".cpp", name) for name in names}
+
+
 def tidy(source):
     """The findings in one source, or '' where there are none."""
     done = subprocess.run(["clang-tidy-14", "--quiet", "-p", ROOT / "build/lint", source],
@@ -65,17 +77,18 @@ def tidy(source):
 
 
 def main(arguments):
-    only_format = "--format" in arguments
-    arguments = [argument for argument in arguments if argument != "--format"]
-    files = [pathlib.Path(argument).resolve() for argument in arguments] or cpp_files()
+    options = {argument for argument in arguments if argument.startswith("--")}
+    if options - {"--format", "--changed"}:
+        sys.exit(__doc__)
+    files = [pathlib.Path(a).resolve() for a in arguments if a not in options] or cpp_files()
     formatted = subprocess.run(["clang-format-14", "--dry-run", "-Werror", *files]).returncode == 0
-    if only_format:
-        print(f"lint: {len(files)} files checked by clang-format")
-        return 0 if formatted else 1
+    tidied = [] if "--format" in options else [f for f in files if f.suffix == ".cpp" and not UNTIDIED.search(f.name)]
+    if "--changed" in options:
+        lately = lately_changed()
+        tidied = [f for f in tidied if f in lately]
 
     PASSED.mkdir(parents=True, exist_ok=True)
-    changed = [f for f in files
-               if f.suffix == ".cpp" and not UNTIDIED.search(f.name) and not pass_record(f).exists()]
+    changed = [f for f in tidied if not pass_record(f).exists()]
     if changed:
         configured = subprocess.run(["cmake", "--preset", "lint"], cwd=ROOT, capture_output=True, text=True)
         if configured.returncode != 0:
@@ -88,8 +101,9 @@ def main(arguments):
     dead = dead_links()
     for found in findings + dead:
         print(found)
-    print(f"lint: {len(files)} files formatted, {len(changed)} changed sources checked, "
-          f"{len(findings)} with findings" if formatted else "lint: run clang-format-14 -i on the files above")
+    if not formatted:
+        print("lint: run clang-format-14 -i on the files above")
+    print(f"lint: {len(files)} files checked by clang-format, {len(changed)} by clang-tidy, {len(findings)} with findings")
     return 0 if formatted and not findings and not dead else 1
 
 
