@@ -8,11 +8,17 @@ if(NOT EXISTS ${NODE})
   message(FATAL_ERROR "no Node in ${NODE_DIR}: run scripts/setup.sh first")
 endif()
 
+# Node trusts its own list of certificates alone; behind a proxy that signs for itself it needs the machine's.
+set(CERTIFICATES /etc/ssl/certs/ca-certificates.crt)
+if(DEFINED ENV{NODE_EXTRA_CA_CERTS})
+  set(CERTIFICATES $ENV{NODE_EXTRA_CA_CERTS})
+endif()
+
 # npm writes this file last, so it stands for a complete installation.
 set(WEB_PACKAGES ${WEB_DIR}/node_modules/.package-lock.json)
 add_custom_command(
   OUTPUT ${WEB_PACKAGES}
-  COMMAND ${CMAKE_COMMAND} -E env "PATH=${NODE_DIR}/bin:$ENV{PATH}"
+  COMMAND ${CMAKE_COMMAND} -E env "PATH=${NODE_DIR}/bin:$ENV{PATH}" NODE_EXTRA_CA_CERTS=${CERTIFICATES}
           ${NODE} ${NODE_DIR}/lib/node_modules/npm/bin/npm-cli.js ci --no-audit --no-fund --loglevel=error
   COMMAND ${CMAKE_COMMAND} -E touch ${WEB_PACKAGES}
   DEPENDS ${WEB_DIR}/package.json ${WEB_DIR}/package-lock.json
