@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "model/inspect.h"
 
@@ -93,6 +95,51 @@ std::string tokenizer_line(const Json& t) {
                      t["has_chat_template"] == true ? "chat template" : "no chat template");
 }
 
+// The member, or null where there is none: provenance is a file that anybody may have written.
+const Json& member(const Json& object, const std::string& key) {
+  static const Json kNull;
+  if (!object.is_object()) return kNull;
+  const auto found = object.find(key);
+  return found == object.end() ? kNull : *found;
+}
+
+std::string value_text(const Json& value) {
+  if (value.is_null()) return "unknown";
+  return value.is_string() ? value.get<std::string>()
+                           : value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// "bits 3, group_size 64"
+std::string settings_text(const Json& method) {
+  if (!method.is_object()) return "";
+  std::string text;
+  for (const auto& [key, value] : method.items()) {
+    if (key == "method" || (value.is_structured() && value.empty())) continue;
+    text += (text.empty() ? " (" : ", ") + key + " " + value_text(value);
+  }
+  return text.empty() ? text : text + ")";
+}
+
+// What was done, to what, with which text, and what was counted then. The whole stands in the JSON.
+std::vector<std::string> provenance_lines(const Json& provenance) {
+  if (provenance.is_null()) return {"none (not written by assay)"};
+  const Json& method = member(provenance, "method");
+  const Json& name = method.is_object() ? member(method, "method") : method;
+  const Json& source = member(provenance, "source");
+  std::vector<std::string> lines{
+      fmt::format("assay {}: {}{}", value_text(member(provenance, "assay_version")),
+                  value_text(name), settings_text(method)),
+      fmt::format("of {}, weights {}", value_text(member(source, "description")),
+                  value_text(member(source, "weights_sha256")))};
+  if (const Json& calibration = member(provenance, "calibration"); !calibration.is_null()) {
+    lines.push_back(fmt::format(
+        "calibrated on {}, {} sequences, {} tokens, ids {}",
+        value_text(member(calibration, "source")), value_text(member(calibration, "samples")),
+        value_text(member(calibration, "tokens")), value_text(member(calibration, "ids_sha256"))));
+  }
+  return lines;
+}
+
 }  // namespace
 
 Json inspection_to_json(const Inspection& inspection) {
@@ -128,8 +175,10 @@ std::string inspection_to_text(const Inspection& inspection) {
                    linear_weights(inspection), embedding_weights(inspection),
                    c.tie_word_embeddings ? " (tied head)" : ""));
   line("tokenizer", tokenizer_line(inspection.tokenizer));
-  line("provenance", inspection.provenance.is_null() ? "none (not written by assay)"
-                                                     : inspection.provenance.dump());
+  std::string_view name = "provenance";
+  for (const std::string& part : provenance_lines(inspection.provenance)) {
+    line(std::exchange(name, ""), part);
+  }
   line("weights hash", inspection.weights_hash);
   line("sparsity",
        fmt::format("{:.4f} of the block linears is exactly zero", linear_sparsity(inspection)));

@@ -99,6 +99,29 @@ TEST(Inspect, CountsATinyModel) {
               HasSubstr("llama, 2 layers, width 64, 4 heads of 16"));
 }
 
+TEST(Inspect, TellsWhatWasDoneInAFewLines) {
+  Inspection inspection;
+  inspection.tokenizer = {{"error", "none"}};
+  inspection.provenance = {
+      {"assay_version", "0.1.0"},
+      {"method", {{"method", "rtn"}, {"bits", 3}, {"sym", false}, {"parity", Json::array()}}},
+      {"source", {{"description", "a model"}, {"weights_sha256", "ab12"}}},
+      {"calibration", {{"source", "text:x"}, {"samples", 4}, {"tokens", 96}, {"ids_sha256", "cd"}}},
+      {"report", {{"linears", std::vector<Json>(1000, {{"rows", 576}})}}}};
+  const std::string text = inspection_to_text(inspection);
+  EXPECT_THAT(text,
+              HasSubstr("  provenance   assay 0.1.0: rtn (bits 3, sym false)\n"
+                        "               of a model, weights ab12\n"
+                        "               calibrated on text:x, 4 sequences, 96 tokens, ids cd\n"));
+  EXPECT_LT(text.size(), 2000u);
+  // Not assay's file: nothing is known, and nothing breaks.
+  for (const Json& other :
+       {Json("words"), Json(3), Json::array({1}), Json{{"method", {{"a", 1}}}}}) {
+    inspection.provenance = other;
+    EXPECT_THAT(inspection_to_text(inspection), HasSubstr("assay unknown: unknown"));
+  }
+}
+
 TEST(Inspect, RecountsSparsityAndPatterns) {
   const auto folder = changed_model([](const std::string& name, const at::Tensor& w) {
     if (name.ends_with("q_proj.weight"))
