@@ -126,12 +126,12 @@ TEST_F(TinyModel, NormsAreThoseOfTheInputsThatTheBlockSees) {
   ASSERT_EQ(batches.size(), 2u);  // 4 + 2 rows, then 3
   std::map<std::string, at::Tensor> told;
   for (const auto& batch : batches) {
-    block_forward(block, checkpoint_.config(), batch.forest, batch.hidden,
-                  [&](std::string_view linear, const at::Tensor& x) {
-                    auto& sum = told[std::string(linear)];
-                    const auto squares = x.to(at::kDouble).square().sum(0);
-                    sum = sum.defined() ? sum + squares : squares;
-                  });
+    block_inputs(block, checkpoint_.config(), batch.forest, batch.hidden,
+                 [&](std::string_view linear, const at::Tensor& x) {
+                   auto& sum = told[std::string(linear)];
+                   const auto squares = x.to(at::kDouble).square().sum(0);
+                   sum = sum.defined() ? sum + squares : squares;
+                 });
   }
   const auto norms = block_input_norms(block, checkpoint_.config(), batches, NormSum::kDouble);
   ASSERT_EQ(norms.size(), 7u);

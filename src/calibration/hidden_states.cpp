@@ -45,7 +45,7 @@ std::map<std::string_view, at::Tensor> block_input_norms(
     NormSum sum) {
   std::map<std::string_view, InputNorms> gathered;
   for (const CalibrationBatch& batch : batches) {
-    block_forward(
+    block_inputs(
         block, config, batch.forest, batch.hidden,
         [&](std::string_view linear, const at::Tensor& input) {
           if (first_with_same_input(linear) != linear) return;
@@ -62,6 +62,16 @@ std::map<std::string_view, at::Tensor> block_input_norms(
     norms[linear] = in_context(linear, [&] { return source->second.norms(); });
   }
   return norms;
+}
+
+double calibration_gflop(const ModelConfig& config, int64_t tokens) {
+  const int64_t attention = config.hidden_size * config.head_dim *
+                            (2 * config.num_attention_heads + 2 * config.num_key_value_heads);
+  const int64_t one_mlp_product = config.hidden_size * config.intermediate_size;
+  const int64_t inputs = attention + 2 * one_mlp_product, whole = inputs + one_mlp_product;
+  const int64_t layers = config.num_hidden_layers;
+  return 2 * static_cast<double>(tokens) *
+         static_cast<double>(layers * inputs + (layers - 1) * whole) / 1e9;
 }
 
 void pass_through_(const Block& block, const ModelConfig& config,

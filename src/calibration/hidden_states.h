@@ -36,6 +36,10 @@ std::map<std::string_view, at::Tensor> block_input_norms(
 void pass_through_(const Block& block, const ModelConfig& config,
                    std::vector<CalibrationBatch>& batches);
 
+// Work of both for `tokens` tokens, in GFLOP of products: the inputs of every block, then the
+// states behind every block but the last.
+double calibration_gflop(const ModelConfig& config, int64_t tokens);
+
 // The linear whose input is the same tensor and comes first: q for k and v, gate for up, itself
 // otherwise.
 std::string_view first_with_same_input(std::string_view linear);

@@ -28,7 +28,7 @@ constexpr std::array kSaveDtypes{SaveDtype{"float32", at::kFloat},
 at::ScalarType save_type(const std::string& name) {
   const auto found = std::ranges::find(kSaveDtypes, name, &SaveDtype::name);
   if (found != kSaveDtypes.end()) return found->type;
-  std::array<std::string_view, kSaveDtypes.size()> known;
+  std::array<std::string_view, kSaveDtypes.size()> known{};
   std::ranges::transform(kSaveDtypes, known.begin(), &SaveDtype::name);
   fail(ErrorKind::kBadInput, "no save_dtype '", name, "'", suggest(name, known));
 }
@@ -219,8 +219,7 @@ CompressionPlan plan_compression(const Checkpoint& checkpoint, const MethodConfi
   const int64_t hidden = plan.calibration_tokens * model.hidden_size * 4;
   plan.memory_bytes =
       hidden + std::max(embedding * 4, block * 4 + std::max(one_linear, rows * per_row));
-  const double per_token = 2.0 * static_cast<double>(plan.linear_elements);
-  plan.gflop = 2 * per_token * static_cast<double>(plan.calibration_tokens) / 1e9;
+  plan.gflop = calibration_gflop(model, plan.calibration_tokens);
   return plan;
 }
 

@@ -119,10 +119,10 @@ TEST_F(Pipeline, WandaAgreesWithTheDefinitionWrittenOut) {
   auto hidden = embed(checkpoint_.tensor("model.embed_tokens.weight"), forest);
   for (int64_t layer = 0; layer < 3; ++layer) {
     std::map<std::string, at::Tensor> input;
-    block_forward(load_block(checkpoint_, layer), checkpoint_.config(), forest, hidden,
-                  [&](std::string_view linear, const at::Tensor& x) {
-                    input[std::string(linear)] = x.clone();
-                  });
+    block_inputs(load_block(checkpoint_, layer), checkpoint_.config(), forest, hidden,
+                 [&](std::string_view linear, const at::Tensor& x) {
+                   input[std::string(linear)] = x.clone();
+                 });
     for (const std::string_view linear : block_linear_names()) {
       const std::string name = linear_weight_name(layer, linear);
       const auto weight = checkpoint_.tensor(name);

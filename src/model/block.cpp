@@ -131,29 +131,13 @@ int64_t num_positions(const TokenForest& forest) {
   return count;
 }
 
-}  // namespace
-
-TokenForest forest_of_sequences(const std::vector<std::vector<int32_t>>& sequences) {
-  TokenForest forest;
-  for (const auto& ids : sequences) {
-    if (ids.empty()) continue;
-    forest.segments.push_back({.first_row = static_cast<int64_t>(forest.ids.size()),
-                               .num_rows = static_cast<int64_t>(ids.size()),
-                               .first_position = 0,
-                               .parent = -1});
-    forest.ids.insert(forest.ids.end(), ids.begin(), ids.end());
-  }
-  return forest;
-}
-
-ForestLayout::ForestLayout(const ModelConfig& config, const TokenForest& forest)
-    : segments(forest.segments),
-      positions(row_positions(forest)),
-      rotary(config.head_dim, config.rope_theta, num_positions(forest)) {}
-
-void block_forward_(const Block& block, const ModelConfig& config, const ForestLayout& layout,
-                    const PathCache& path, const std::optional<std::vector<int64_t>>& wanted_rows,
-                    at::Tensor& hidden, BlockScratch& scratch, const LinearInputObserver& observe) {
+// Everything before down_proj: hidden becomes x + attn(norm(x)) of the wanted rows; given is the
+// input of down_proj, undefined where no row is wanted.
+at::Tensor forward_to_down_proj_(const Block& block, const ModelConfig& config,
+                                 const ForestLayout& layout, const PathCache& path,
+                                 const std::optional<std::vector<int64_t>>& wanted_rows,
+                                 at::Tensor& hidden, BlockScratch& scratch,
+                                 const LinearInputObserver& observe) {
   const auto tell = [&](std::string_view linear, const at::Tensor& input) {
     if (observe) observe(linear, input);
   };
@@ -189,7 +173,7 @@ void block_forward_(const Block& block, const ModelConfig& config, const ForestL
     positions = layout.positions;
   }
   const auto num_wanted = static_cast<int64_t>(wanted.size());
-  if (num_wanted == 0) return;
+  if (num_wanted == 0) return {};
 
   auto queries = apply(block.q_proj, query_input, scratch.queries);
   layout.rotary.rotate_(queries.mutable_data_ptr<float>(), num_wanted, config.num_attention_heads,
@@ -210,16 +194,51 @@ void block_forward_(const Block& block, const ModelConfig& config, const ForestL
   const auto up = apply(block.up_proj, mlp_normed, scratch.up);
   kernels::silu_times_(gate.mutable_data_ptr<float>(), up.const_data_ptr<float>(), gate.numel());
   tell("mlp.down_proj", gate);
-  block.down_proj.add_(gate, hidden);
+  return gate;
+}
+
+}  // namespace
+
+TokenForest forest_of_sequences(const std::vector<std::vector<int32_t>>& sequences) {
+  TokenForest forest;
+  for (const auto& ids : sequences) {
+    if (ids.empty()) continue;
+    forest.segments.push_back({.first_row = static_cast<int64_t>(forest.ids.size()),
+                               .num_rows = static_cast<int64_t>(ids.size()),
+                               .first_position = 0,
+                               .parent = -1});
+    forest.ids.insert(forest.ids.end(), ids.begin(), ids.end());
+  }
+  return forest;
+}
+
+ForestLayout::ForestLayout(const ModelConfig& config, const TokenForest& forest)
+    : segments(forest.segments),
+      positions(row_positions(forest)),
+      rotary(config.head_dim, config.rope_theta, num_positions(forest)) {}
+
+void block_forward_(const Block& block, const ModelConfig& config, const ForestLayout& layout,
+                    const PathCache& path, const std::optional<std::vector<int64_t>>& wanted_rows,
+                    at::Tensor& hidden, BlockScratch& scratch) {
+  const auto gate =
+      forward_to_down_proj_(block, config, layout, path, wanted_rows, hidden, scratch, {});
+  if (gate.defined()) block.down_proj.add_(gate, hidden);
 }
 
 at::Tensor block_forward(const Block& block, const ModelConfig& config, const TokenForest& forest,
-                         const at::Tensor& hidden, const LinearInputObserver& observe) {
+                         const at::Tensor& hidden) {
   auto out = hidden.clone(at::MemoryFormat::Contiguous);
   BlockScratch scratch;
-  block_forward_(block, config, ForestLayout(config, forest), {}, std::nullopt, out, scratch,
-                 observe);
+  block_forward_(block, config, ForestLayout(config, forest), {}, std::nullopt, out, scratch);
   return out;
+}
+
+void block_inputs(const Block& block, const ModelConfig& config, const TokenForest& forest,
+                  const at::Tensor& hidden, const LinearInputObserver& observe) {
+  auto states = hidden.clone(at::MemoryFormat::Contiguous);
+  BlockScratch scratch;
+  forward_to_down_proj_(block, config, ForestLayout(config, forest), {}, std::nullopt, states,
+                        scratch, observe);
 }
 
 at::Tensor embed(const at::Tensor& embed_tokens, const TokenForest& forest) {

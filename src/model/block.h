@@ -56,7 +56,12 @@ using LinearInputObserver = std::function<void(std::string_view linear, const at
 // hidden [rows, hidden_size] float32 -> [rows, hidden_size]: x + attn(norm(x)), then x +
 // mlp(norm(x)).
 at::Tensor block_forward(const Block& block, const ModelConfig& config, const TokenForest& forest,
-                         const at::Tensor& hidden, const LinearInputObserver& observe = {});
+                         const at::Tensor& hidden);
+
+// The inputs of the seven linears alone. The product of down_proj, on which no input depends, is
+// left out: a quarter of the products of SmolLM2's blocks.
+void block_inputs(const Block& block, const ModelConfig& config, const TokenForest& forest,
+                  const at::Tensor& hidden, const LinearInputObserver& observe);
 
 // What is the same for every block that a forest passes through. Error(kInternal) unless the
 // segments cover the rows in order, parents come first and positions follow from them. A root
@@ -85,8 +90,7 @@ struct BlockScratch {
 // [rows, num_key_value_heads * head_dim].
 void block_forward_(const Block& block, const ModelConfig& config, const ForestLayout& layout,
                     const PathCache& path, const std::optional<std::vector<int64_t>>& wanted_rows,
-                    at::Tensor& hidden, BlockScratch& scratch,
-                    const LinearInputObserver& observe = {});
+                    at::Tensor& hidden, BlockScratch& scratch);
 
 // A block whose seven weights come from `weight_of(linear name)` (so that compressed weights can be
 // put in), norms from the checkpoint.

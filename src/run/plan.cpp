@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/progress.h"
+#include "calibration/hidden_states.h"
 #include "run/resources.h"
 
 namespace assay {
@@ -105,12 +106,8 @@ PlanCost cost_of(const Plan& plan) {
   cost.disk_bytes = checkpoint_bytes(config) *
                     (plan.study.keep_checkpoints ? num_methods : std::min<int64_t>(num_methods, 1));
   if (plan.study.calibration) {
-    // Two passes: statistics, then the inputs of the next block.
-    const auto tokens =
-        static_cast<double>(plan.study.calibration->samples * plan.study.calibration->length);
     cost.calibrate_gflop =
-        2 * tokens * 2 * static_cast<double>(config.num_hidden_layers * block_parameters(config)) /
-        1e9;
+        calibration_gflop(config, plan.study.calibration->samples * plan.study.calibration->length);
   }
   cost.total_gflop = cost.ask_gflop * static_cast<double>(plan.variants.size() + 1);
   for (const auto& variant : plan.variants) {
