@@ -4,19 +4,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 
-#include <array>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <string>
-#include <vector>
 
 #include "base/file.h"
 #include "base/json.h"
-#include "io/jsonl.h"
+#include "command.h"
 #include "model/tiny_model.h"
 
 namespace assay {
@@ -26,20 +22,8 @@ namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
 
-struct Ended {
-  int exit_code = -1;
-  std::string text;  // stdout and stderr
-};
-
 Ended run_program(const std::string& arguments) {
-  const std::string command = "'" ASSAY_BINARY "' " + arguments + " 2>&1";
-  Ended ended;
-  FILE* pipe = popen(command.c_str(), "r");
-  std::array<char, 4096> piece;
-  for (size_t n = 0; (n = fread(piece.data(), 1, piece.size(), pipe)) > 0;)
-    ended.text.append(piece.data(), n);
-  ended.exit_code = WEXITSTATUS(pclose(pipe));
-  return ended;
+  return run_command("'" ASSAY_BINARY "' " + arguments + " 2>&1");
 }
 
 // One study for all tests; each damages a copy of an arm.

@@ -2,17 +2,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <torch/types.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
 #include "base/file.h"
+#include "command.h"
 #include "compress/rtn.h"
 #include "model/checkpoint.h"
 #include "model/tiny_model.h"
@@ -22,11 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::HasSubstr;
-
-struct Outcome {
-  int exit_code = -1;
-  std::string text;  // stdout and stderr
-};
 
 class CompressCommand : public testing::Test {
  protected:
@@ -43,16 +36,9 @@ class CompressCommand : public testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  Outcome run(const std::string& arguments) const {
-    const std::string command =
-        "cd '" + folder_.string() + "' && '" + ASSAY_BINARY + "' compress " + arguments + " 2>&1";
-    Outcome outcome;
-    FILE* pipe = popen(command.c_str(), "r");
-    std::array<char, 4096> piece;
-    for (size_t n = 0; (n = fread(piece.data(), 1, piece.size(), pipe)) > 0;)
-      outcome.text.append(piece.data(), n);
-    outcome.exit_code = WEXITSTATUS(pclose(pipe));
-    return outcome;
+  Ended run(const std::string& arguments) const {
+    return run_command("cd '" + folder_.string() + "' && '" + ASSAY_BINARY + "' compress " +
+                       arguments + " 2>&1");
   }
 
   fs::path folder_;

@@ -2,22 +2,14 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
-#include <cstdio>
 #include <string>
 
+#include "command.h"
+
+namespace assay {
 namespace {
 
-std::string output_of(const std::string& command) {
-  std::string output;
-  FILE* pipe = popen(command.c_str(), "r");
-  if (!pipe) return "cannot run " + command;
-  std::array<char, 4096> buffer;
-  while (const size_t n = fread(buffer.data(), 1, buffer.size(), pipe))
-    output.append(buffer.data(), n);
-  pclose(pipe);
-  return output;
-}
+std::string output_of(const std::string& command) { return run_command(command).text; }
 
 const std::string kLauncher = ASSAY_BINARY, kEngine = kLauncher + "-engine";
 
@@ -36,3 +28,4 @@ TEST(Launcher, DoesNotLoadLibtorch) {
 }
 
 }  // namespace
+}  // namespace assay

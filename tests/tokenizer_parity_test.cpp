@@ -4,16 +4,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
+#include "command.h"
 #include "io/gguf.h"
 #include "model/tiny_model.h"
 #include "tokenizer/tokenizer.h"
@@ -45,26 +44,11 @@ struct TokenizerFolder {
   ~TokenizerFolder() { fs::remove_all(path); }
 };
 
-struct Outcome {
-  std::string output;
-  int status;
-};
-
-Outcome run(const std::string& command) {
-  FILE* pipe = popen(command.c_str(), "r");
-  std::string output;
-  std::array<char, 4096> buffer;
-  for (size_t size; (size = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;)
-    output.append(buffer.data(), size);
-  const int status = pclose(pipe);
-  return {output, WIFEXITED(status) ? WEXITSTATUS(status) : -1};
-}
-
-Outcome tokenize(const TokenizerFolder& folder, const std::string& lines,
-                 const std::string& flags = "") {
+Ended tokenize(const TokenizerFolder& folder, const std::string& lines,
+               const std::string& flags = "") {
   std::ofstream(folder.path / "input.jsonl") << lines;
-  return run(std::string(ASSAY_BINARY) + " tokenize " + folder.path.string() + " --input " +
-             (folder.path / "input.jsonl").string() + " " + flags + " 2>&1");
+  return run_command(std::string(ASSAY_BINARY) + " tokenize " + folder.path.string() + " --input " +
+                     (folder.path / "input.jsonl").string() + " " + flags + " 2>&1");
 }
 
 // Ids of the tiny tokenizer: 3 special tokens, '!' is 3, "Ġt" 259 (the first merge behind 3 + 256).
@@ -72,11 +56,11 @@ TEST(TokenizeCommand, KeepsTheContract) {
   const TokenizerFolder folder(tiny_tokenizer_json(), tiny_tokenizer_config());
   const auto good =
       tokenize(folder, "{\"id\":{\"a\":[1,null]},\"text\":\"! t\"}\r\n{\"text\":\"\",\"id\":1.5}");
-  EXPECT_EQ(good.output, "{\"id\":{\"a\":[1,null]},\"ids\":[3,259]}\n{\"id\":1.5,\"ids\":[]}\n");
-  EXPECT_EQ(good.status, 0);
-  EXPECT_EQ(tokenize(folder, "{\"id\":1,\"text\":\"<|im_end|>\"}", "--parse_special").output,
+  EXPECT_EQ(good.text, "{\"id\":{\"a\":[1,null]},\"ids\":[3,259]}\n{\"id\":1.5,\"ids\":[]}\n");
+  EXPECT_EQ(good.exit_code, 0);
+  EXPECT_EQ(tokenize(folder, "{\"id\":1,\"text\":\"<|im_end|>\"}", "--parse_special").text,
             "{\"id\":1,\"ids\":[2]}\n");
-  EXPECT_EQ(tokenize(folder, "{\"id\":1,\"text\":\"!\"}", "--add_bos").output,
+  EXPECT_EQ(tokenize(folder, "{\"id\":1,\"text\":\"!\"}", "--add_bos").text,
             "{\"id\":1,\"ids\":[3]}\n");  // it adds none
 }
 
@@ -84,9 +68,9 @@ TEST(TokenizeCommand, AddsTheBosThatTheTokenizerAdds) {
   Json config = tiny_tokenizer_config();
   config["add_bos_token"] = true;
   const TokenizerFolder folder(tiny_tokenizer_json(), config);
-  EXPECT_EQ(tokenize(folder, "{\"id\":1,\"text\":\"!\"}", "--add_bos").output,
+  EXPECT_EQ(tokenize(folder, "{\"id\":1,\"text\":\"!\"}", "--add_bos").text,
             "{\"id\":1,\"ids\":[1,3]}\n");
-  EXPECT_EQ(tokenize(folder, "{\"id\":1,\"text\":\"!\"}").output, "{\"id\":1,\"ids\":[3]}\n");
+  EXPECT_EQ(tokenize(folder, "{\"id\":1,\"text\":\"!\"}").text, "{\"id\":1,\"ids\":[3]}\n");
 }
 
 TEST(TokenizeCommand, CountsTheBytesItHadToDrop) {
@@ -95,8 +79,8 @@ TEST(TokenizeCommand, CountsTheBytesItHadToDrop) {
   json["model"]["vocab"]["unused"] = 3;
   const TokenizerFolder folder(json, tiny_tokenizer_config());
   const auto outcome = tokenize(folder, "{\"id\":1,\"text\":\"!! t!\"}");
-  EXPECT_THAT(outcome.output, HasSubstr("{\"id\":1,\"ids\":[259],\"dropped_bytes\":3}\n"));
-  EXPECT_THAT(outcome.output, HasSubstr("no token for 3 bytes in 1 texts"));
+  EXPECT_THAT(outcome.text, HasSubstr("{\"id\":1,\"ids\":[259],\"dropped_bytes\":3}\n"));
+  EXPECT_THAT(outcome.text, HasSubstr("no token for 3 bytes in 1 texts"));
 }
 
 TEST(TokenizeCommand, StopsAtABadLineBehindTheAnswersBeforeIt) {
@@ -104,9 +88,9 @@ TEST(TokenizeCommand, StopsAtABadLineBehindTheAnswersBeforeIt) {
   const std::string first = "{\"id\":1,\"text\":\"!\"}\n", answer = "{\"id\":1,\"ids\":[3]}\n";
   const auto refused = [&](const std::string& line, const std::string& message) {
     const auto outcome = tokenize(folder, first + line);
-    EXPECT_EQ(outcome.status, 2) << line;
-    EXPECT_THAT(outcome.output, StartsWith(answer)) << line;
-    EXPECT_THAT(outcome.output, HasSubstr("input.jsonl:2: " + message)) << line;
+    EXPECT_EQ(outcome.exit_code, 2) << line;
+    EXPECT_THAT(outcome.text, StartsWith(answer)) << line;
+    EXPECT_THAT(outcome.text, HasSubstr("input.jsonl:2: " + message)) << line;
   };
   refused("{\"id\":2,\"txt\":\"!\"}", "unknown key 'txt' (did you mean 'text'?)");
   refused("{\"id\":2}", "missing key 'text'");
@@ -126,10 +110,10 @@ TEST(TokenizerParity, TwentyThousandLinesInTwentyScripts) {
   const auto tokenizer = tokenizer_from_gguf(open_gguf(smollm2()));
   const TokenizerFolder folder(tokenizer.to_tokenizer_json(), tokenizer.to_tokenizer_config());
   const auto outcome =
-      run(python.string() + " " + ASSAY_SOURCE_DIR + "/tests/peers/tokenizer_parity.py " +
-          ASSAY_BINARY + " " + smollm2().string() + " " + folder.path.string() + " 2>&1");
-  std::fputs(outcome.output.c_str(), stdout);
-  EXPECT_EQ(outcome.status, 0);
+      run_command(python.string() + " " + ASSAY_SOURCE_DIR + "/tests/peers/tokenizer_parity.py " +
+                  ASSAY_BINARY + " " + smollm2().string() + " " + folder.path.string() + " 2>&1");
+  std::fputs(outcome.text.c_str(), stdout);
+  EXPECT_EQ(outcome.exit_code, 0);
 }
 
 }  // namespace
