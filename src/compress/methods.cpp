@@ -41,7 +41,7 @@ constexpr std::array kRtnQuirks{
 
 template <class Config, size_t n>
 constexpr std::array<std::string_view, n> names_of(const std::array<Quirk<Config>, n>& quirks) {
-  std::array<std::string_view, n> names;
+  std::array<std::string_view, n> names{};
   for (size_t i = 0; i < n; ++i) names[i] = quirks[i].name;
   return names;
 }

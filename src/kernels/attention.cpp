@@ -163,7 +163,7 @@ __attribute__((target("avx2,fma"))) void softmax_avx2(Block& b) {
     std::fill(row + length, row + padded, kMinusInfinity);
     __m256 max8 = _mm256_loadu_ps(row);
     for (int64_t j = 8; j < padded; j += 8) max8 = _mm256_max_ps(max8, _mm256_loadu_ps(row + j));
-    std::array<float, 8> lane;
+    std::array<float, 8> lane{};
     _mm256_storeu_ps(lane.data(), max8);
     const __m256 max = _mm256_set1_ps(*std::ranges::max_element(lane));
     __m256 sum = _mm256_setzero_ps();

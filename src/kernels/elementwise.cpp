@@ -46,7 +46,7 @@ __attribute__((target("avx2,fma"))) float sum_of_squares_avx2(const float* x, in
     const __m256 v = _mm256_loadu_ps(x + i);
     sum = _mm256_fmadd_ps(v, v, sum);
   }
-  std::array<float, 8> lane;
+  std::array<float, 8> lane{};
   _mm256_storeu_ps(lane.data(), sum);
   for (; i < n; ++i)
     lane[static_cast<size_t>(i % 8)] = std::fma(x[i], x[i], lane[static_cast<size_t>(i % 8)]);

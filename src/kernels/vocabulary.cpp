@@ -35,7 +35,7 @@ float sum_of_exp_portable(const float* logits, int64_t n, float max) {
 __attribute__((target("avx2,fma"))) float max_avx2(const float* logits, int64_t n) {
   __m256 max8 = _mm256_loadu_ps(logits);
   for (int64_t i = 8; i + 8 <= n; i += 8) max8 = _mm256_max_ps(max8, _mm256_loadu_ps(logits + i));
-  std::array<float, 8> lane;
+  std::array<float, 8> lane{};
   _mm256_storeu_ps(lane.data(), max8);
   return *std::ranges::max_element(lane);
 }
@@ -47,7 +47,7 @@ __attribute__((target("avx2,fma"))) float sum_of_exp_avx2(const float* logits, i
   for (int64_t i = 0; i + 8 <= n; i += 8) {
     sum = _mm256_add_ps(sum, exp_avx2(_mm256_sub_ps(_mm256_loadu_ps(logits + i), m)));
   }
-  std::array<float, 8> lane;
+  std::array<float, 8> lane{};
   _mm256_storeu_ps(lane.data(), sum);
   return sum_lanes(lane);
 }

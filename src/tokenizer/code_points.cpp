@@ -52,7 +52,7 @@ CodePoint code_point_at(std::string_view text, size_t at) {
 }
 
 void append_utf8(std::string& text, char32_t c) {
-  std::array<utf8proc_uint8_t, 4> bytes;
+  std::array<utf8proc_uint8_t, 4> bytes{};
   const auto size = utf8proc_encode_char(static_cast<utf8proc_int32_t>(c), bytes.data());
   for (utf8proc_ssize_t i = 0; i < size; ++i)
     text.push_back(static_cast<char>(bytes[static_cast<size_t>(i)]));
