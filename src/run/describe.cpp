@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
 
@@ -26,6 +27,26 @@ std::vector<std::string> calibration_documents(const Plan& plan) {
     documents.push_back(plan.tokenizer.decode(sequence));
   }
   return documents;
+}
+
+// What compression.json says of bits, zeros and layers; nlohmann's exception where it does not.
+void add_compression(const Json& file, int64_t num_parameters, VariantDescription& description) {
+  const Json& report = file.at("provenance").at("report");
+  description.weights_hash = "sha256:" + file.at("weights_hash").get<std::string>();
+  description.bits = report.at("bits").get<double>();
+  description.sparsity = report.at("sparsity").get<double>();
+  double stored_bits = 0;
+  for (const Json& linear : report.at("linears")) {
+    const auto elements = linear.at("rows").get<double>() * linear.at("cols").get<double>();
+    stored_bits += linear.at("bits").get<double>() * elements;
+    description.layers.push_back({.name = linear.at("tensor").get<std::string>(),
+                                  .bits = linear.at("bits").get<double>(),
+                                  .sparsity = linear.at("sparsity").get<double>(),
+                                  .error = linear.at("weight_error").get<double>()});
+  }
+  // The linears packed, all other tensors in 16 bits.
+  const double others = static_cast<double>(num_parameters) - report.at("elements").get<double>();
+  description.size_bytes = static_cast<int64_t>((stored_bits + 16 * others) / 8);
 }
 
 }  // namespace
@@ -95,23 +116,12 @@ VariantDescription describe_variant(const Plan& plan, const PlannedVariant& vari
   description.settings = to_json(*variant.method);
   const auto record = output.compression(variant.variant.name);
   const Json file = parse_json(read_file(record), record.string());
-  const Json& report = file.at("provenance").at("report");
-  description.weights_hash = "sha256:" + file.at("weights_hash").get<std::string>();
-  description.bits = report.at("bits").get<double>();
-  description.sparsity = report.at("sparsity").get<double>();
-  double stored_bits = 0;
-  for (const Json& linear : report.at("linears")) {
-    const auto elements = linear.at("rows").get<double>() * linear.at("cols").get<double>();
-    stored_bits += linear.at("bits").get<double>() * elements;
-    description.layers.push_back({.name = linear.at("tensor").get<std::string>(),
-                                  .bits = linear.at("bits").get<double>(),
-                                  .sparsity = linear.at("sparsity").get<double>(),
-                                  .error = linear.at("weight_error").get<double>()});
+  try {
+    add_compression(file, num_parameters(plan.base), description);
+  } catch (const nlohmann::json::exception& e) {
+    fail(ErrorKind::kCorruptFile, record.string(), ": not what a compression reported (", e.what(),
+         "); delete it to compress again");
   }
-  // The linears packed, all other tensors in 16 bits.
-  const double others =
-      static_cast<double>(num_parameters(plan.base)) - report.at("elements").get<double>();
-  description.size_bytes = static_cast<int64_t>((stored_bits + 16 * others) / 8);
   return description;
 }
 

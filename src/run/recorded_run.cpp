@@ -25,34 +25,38 @@ std::string arm_of(const fs::path& file) {
   return std::regex_match(name, match, pattern) ? match[1].str() : "";
 }
 
-std::vector<fs::path> results_in(const fs::path& folder) {
+// What lies in the folder, by name.
+std::vector<fs::path> entries_of(const fs::path& folder) {
   std::error_code error;
-  std::vector<fs::path> files;
+  std::vector<fs::path> entries;
   for (fs::directory_iterator at(folder, error); !error && at != fs::end(at); at.increment(error)) {
-    if (!arm_of(at->path()).empty()) files.push_back(at->path());
+    entries.push_back(at->path());
   }
   require(!error, folder.string(), ": cannot list the folder: ", error.message());
-  std::ranges::sort(files);
-  return files;
+  std::ranges::sort(entries);
+  return entries;
 }
 
+// The arms of a study whose root this is: " base rtn-3bit".
 std::string arms_below(const fs::path& folder) {
   std::string arms;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (!entry.is_directory()) continue;
-    const std::string arm = entry.path().filename();
-    if (fs::exists(entry.path() / ("results_" + arm + ".json"))) arms += " " + arm;
+  std::error_code error;
+  for (const fs::path& entry : entries_of(folder)) {
+    const std::string arm = entry.filename();
+    if (fs::exists(entry / ("results_" + arm + ".json"), error)) arms += " " + arm;
   }
   return arms;
 }
 
 fs::path results_file(const fs::path& path) {
-  if (fs::is_regular_file(path)) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) {
+    require(fs::exists(path, error), path.string(), ": no such file or folder");
     require(!arm_of(path).empty(), path.string(), ": not a results_<arm>.json");
     return path;
   }
-  require(fs::is_directory(path), path.string(), ": no such file or folder");
-  const auto files = results_in(path);
+  auto files = entries_of(path);
+  std::erase_if(files, [](const fs::path& entry) { return arm_of(entry).empty(); });
   if (files.size() == 1) return files.front();
   require(files.empty(), path.string(), ": holds ", files.size(),
           " results files; name one of them");
