@@ -15,6 +15,8 @@ template <class... Fn>
 struct Overloaded : Fn... {
   using Fn::operator()...;
 };
+template <class... Fn>
+Overloaded(Fn...) -> Overloaded<Fn...>;  // clang 14 does not deduce from an aggregate
 
 using Names = std::span<const std::string_view>;
 

@@ -19,12 +19,12 @@ constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 // Some query rows of one run and one key head: its `num_queries` = rows * group vectors, and the
 // path under them.
 struct Block {
-  int64_t head_dim, num_queries, num_keys;
-  float scale;
+  int64_t head_dim = 0, num_queries = 0, num_keys = 0;
+  float scale = 0;
   std::vector<const float*> queries, keys, values;
   std::vector<float*> outs;
   std::vector<int64_t> lengths;  // keys that a query sees, ascending
-  int64_t stride;                // floats a query in `weights`: num_keys rounded up to 8
+  int64_t stride = 0;            // floats a query in `weights`: num_keys rounded up to 8
   std::vector<float> weights;    // scores, then exp(score - max), 0 behind a query's length
   std::vector<float> sums;
 };

@@ -31,6 +31,7 @@ Verdict verdict_named(const std::string& name, const std::string& where) {
   const auto found = std::ranges::find(kVerdicts, name, &VerdictWords::name);
   if (found != kVerdicts.end()) return found->verdict;
   std::vector<std::string_view> known;
+  known.reserve(kVerdicts.size());
   for (const VerdictWords& w : kVerdicts) known.push_back(w.name);
   fail(ErrorKind::kBadInput, where, ": no verdict '", name, "'", suggest(name, known));
 }
