@@ -81,7 +81,8 @@ double nm_bits(NmPattern pattern) {
 
 double quantized_bits(int64_t in_features, const QuantizerConfig& config) {
   const int64_t group_size = config.group_size == -1 ? in_features : config.group_size;
-  const auto groups = static_cast<double>((in_features + group_size - 1) / group_size);
+  const int64_t num_groups = (in_features + group_size - 1) / group_size;
+  const auto groups = static_cast<double>(num_groups);
   const auto code_bits = static_cast<double>(config.bits);
   return code_bits +
          groups * (kValueBits + (config.sym ? 0 : code_bits)) / static_cast<double>(in_features);

@@ -172,6 +172,7 @@ const Method& method_named(std::string_view name) {
   const auto found = std::ranges::find(kMethods, name, &Method::name);
   if (found != kMethods.end()) return *found;
   std::vector<std::string_view> known;
+  known.reserve(kMethods.size());
   for (const Method& method : kMethods) known.push_back(method.name);
   fail(ErrorKind::kBadInput, "no method '", name, "'", suggest(name, known));
 }

@@ -26,7 +26,7 @@ std::vector<int32_t> inputs_of(const ScoreRequest& request) {
 
 // One request in depth-first order: its rows are those at depths [shared, inputs.size()).
 struct Branch {
-  size_t request;
+  size_t request = 0;
   std::vector<int32_t> inputs;
   int64_t shared = 0;         // depth up to which the branch before it is the same
   std::vector<int64_t> cuts;  // depths inside its own rows where later branches leave

@@ -94,6 +94,7 @@ fs::path resolve_model(const std::string& argument) {
   if (found != kModels.end()) return catalogue_file(*found);
   if (const auto snapshot = hugging_face_snapshot(argument); !snapshot.empty()) return snapshot;
   std::vector<std::string_view> names;
+  names.reserve(kModels.size());
   for (const auto& model : kModels) names.push_back(model.name);
   fail(ErrorKind::kBadInput, "no model '", argument,
        "': neither a folder or .gguf file, nor a catalogue name", suggest(argument, names),

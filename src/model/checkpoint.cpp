@@ -31,9 +31,11 @@ std::vector<std::string> linear_dtypes(const std::vector<TensorRecord>& tensors)
     }
   }
   std::vector<std::pair<int64_t, std::string>> order;
+  order.reserve(weights_of.size());
   for (const auto& [dtype, weights] : weights_of) order.emplace_back(-weights, dtype);
   std::ranges::sort(order);
   std::vector<std::string> dtypes;
+  dtypes.reserve(order.size());
   for (const auto& [weights, dtype] : order) dtypes.push_back(dtype);
   return dtypes;
 }
@@ -58,6 +60,7 @@ const StoredTensor& Checkpoint::Impl::stored(const std::string& name) const {
   const auto found = index_of_name.find(name);
   if (found != index_of_name.end()) return files.tensors[found->second];
   std::vector<std::string_view> known;
+  known.reserve(records.size());
   for (const auto& record : records) known.push_back(record.name);
   const auto near = nearest_name(name, known);
   fail(ErrorKind::kBadInput, files.path.string(), ": no tensor '", name, "'",

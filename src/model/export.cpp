@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 
 struct ExportDtype {
   std::string_view name, stored;
-  at::ScalarType type;
+  at::ScalarType type = at::kFloat;
 };
 
 constexpr std::array kExportDtypes{ExportDtype{"float32", "F32", at::kFloat},

@@ -49,6 +49,7 @@ std::vector<size_t> draw_order(const std::vector<Sample>& samples,
   }
   std::ranges::sort(turns);
   std::vector<size_t> order;
+  order.reserve(turns.size());
   for (const auto& turn : turns) order.push_back(std::get<2>(turn));
   return order;
 }
@@ -62,6 +63,7 @@ std::vector<Sample> drawn(std::vector<Sample> samples, std::optional<int64_t> li
   std::map<std::string, std::vector<size_t>> strata;
   for (size_t i = 0; i < samples.size(); ++i) strata[samples[i].stratum].push_back(i);
   std::vector<int64_t> sizes;
+  sizes.reserve(strata.size());
   for (const auto& [name, members] : strata) sizes.push_back(static_cast<int64_t>(members.size()));
   const auto shares = shares_by_size(sizes, *limit);
   std::set<size_t> kept;
@@ -71,6 +73,7 @@ std::vector<Sample> drawn(std::vector<Sample> samples, std::optional<int64_t> li
     kept.insert(order.begin(), order.begin() + shares[at++]);
   }
   std::vector<Sample> out;
+  out.reserve(kept.size());
   for (const size_t i : kept) out.push_back(std::move(samples[i]));
   return out;
 }

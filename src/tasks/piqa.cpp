@@ -83,6 +83,7 @@ std::vector<double> sums_of(const Sample& sample, const Response& response) {
 std::vector<Contribution> piqa_judge(const Sample& sample, const Response& response) {
   const auto sums = sums_of(sample, response);
   std::vector<int64_t> lengths;  // of the option without its leading space
+  lengths.reserve(sample.choices.size());
   for (const auto& choice : sample.choices) lengths.push_back(num_characters(choice) - 1);
   const auto right = [&](std::span<const double> scores) {
     return std::vector{first_best(scores) == sample.target ? 1.0 : 0.0, 1.0};

@@ -32,6 +32,7 @@ const Task& task_named(std::string_view name) {
   const auto found = std::ranges::find(tasks, name, &Task::name);
   if (found != tasks.end()) return *found;
   std::vector<std::string_view> known;
+  known.reserve(tasks.size());
   for (const Task& task : tasks) known.push_back(task.name);
   fail(ErrorKind::kBadInput, "no task '", name, "'", suggest(name, known));
 }

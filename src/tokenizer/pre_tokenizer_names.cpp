@@ -60,6 +60,7 @@ const NamedPreTokenizer& pre_tokenizer_named(std::string_view name) {
   const auto found = std::ranges::find(kNamed, name, &NamedPreTokenizer::name);
   if (found != kNamed.end()) return *found;
   std::vector<std::string_view> names;
+  names.reserve(kNamed.size());
   for (const auto& known : kNamed) names.push_back(known.name);
   fail(ErrorKind::kCorruptFile, "tokenizer.ggml.pre: '", name, "' is not supported",
        suggest(name, names));
