@@ -82,9 +82,13 @@ Result compare_outcome(const Outcome& outcome, size_t index, std::span<const Ans
   return result;
 }
 
-// Holm over the primary outcomes of one variant, Benjamini-Hochberg over the others. An outcome
-// without a p (no interval either) takes its place in the family with p = 1, so that leaving out
-// hard outcomes gains nothing.
+// An outcome without a p (no interval either) takes its place in a family with p = 1, so that
+// leaving out hard outcomes gains nothing.
+double p_in_family(const Result& result) {
+  return std::isnan(result.inference.p) ? 1 : result.inference.p;
+}
+
+// Holm over the primary outcomes of one variant, Benjamini-Hochberg over the others.
 void adjust(std::span<Result> results, const Policy& policy) {
   for (const bool primary : {true, false}) {
     std::vector<double> p;
@@ -92,7 +96,7 @@ void adjust(std::span<Result> results, const Policy& policy) {
     for (Result& result : results) {
       if (policy.outcomes[result.policy].primary != primary) continue;
       family.push_back(&result);
-      p.push_back(std::isnan(result.inference.p) ? 1 : result.inference.p);
+      p.push_back(p_in_family(result));
     }
     const auto adjusted = primary ? holm(p) : benjamini_hochberg(p);
     for (size_t i = 0; i < family.size(); ++i) {
@@ -125,7 +129,7 @@ DetectedDimension detect(std::string_view dimension, std::span<const Result> res
   for (const Result& result : results) {
     if (policy.outcomes[result.policy].outcome.dimension != dimension) continue;
     family.push_back(&result);
-    p.push_back(std::isnan(result.inference.p) ? 1 : result.inference.p);
+    p.push_back(p_in_family(result));
   }
   const auto adjusted = holm(p);
   std::optional<size_t> clearest;

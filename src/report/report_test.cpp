@@ -96,8 +96,6 @@ TEST(View, NamesTheEntryThatIsWrong) {
   EXPECT_EQ(message_of(summary), "summary: 'results' must be a list, got number");
 }
 
-// By statistics' rule: any worse primary outcome fails, else any undecided one cannot decide, else
-// pass.
 TEST(View, SaysVariantDimensionAndVerdictOnce) {
   const auto shown = [](const std::string& text) {
     const Json summary{
@@ -112,6 +110,8 @@ TEST(View, SaysVariantDimensionAndVerdictOnce) {
   EXPECT_EQ(shown("another sentence."), "another sentence.");
 }
 
+// By statistics' rule: any worse primary outcome fails, else any undecided one cannot decide, else
+// pass.
 TEST(Overall, FollowsTheGatesRule) {
   View view;
   const auto add = [&](Verdict verdict, bool primary) {

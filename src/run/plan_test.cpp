@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include <filesystem>
-#include <fstream>
 #include <string>
 
 #include "base/error.h"
@@ -25,7 +24,6 @@ class PlanTest : public testing::Test {
     root_ = ::mkdtemp(name.data());
     write_tiny_model(root_ / "model");
     write_tiny_model(root_ / "short", {.max_position_embeddings = 24});
-    std::ofstream(root_ / "text.txt") << "The cat sat on the mat and thought of dinner.";
   }
   void TearDown() override { fs::remove_all(root_); }
 
