@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "app/commands.h"
 #include "base/error.h"
@@ -21,11 +22,7 @@ namespace {
 
 struct CompressArguments {
   std::string model, method, output, calibration, dtype = "auto", save_dtype = "float32";
-  // The method's settings, those that were given.
-  std::optional<double> sparsity;
-  std::optional<std::string> pattern, units;
-  std::optional<int64_t> bits, group_size;
-  bool sym = false, mse = false, alpha = false, exact_count = false;
+  Json settings = Json::object();  // of the method, those that were given
   std::vector<std::string> parity;
 
   int64_t samples = 128, threads = 0, batch_tokens = CompressOptions{}.batch_tokens;
@@ -36,32 +33,21 @@ struct CompressArguments {
 
 // A study's keys are the flags' words; a flag that the method does not know is refused there.
 MethodConfig config_of(const CompressArguments& arguments) {
-  Json settings{{"method", arguments.method}};
-  const auto set = [&](const char* key, const auto& value) {
-    if (value) settings[key] = *value;
-  };
-  set("sparsity", arguments.sparsity);
-  set("pattern", arguments.pattern);
-  set("bits", arguments.bits);
-  set("group_size", arguments.group_size);
-  set("units", arguments.units);
-  if (arguments.sym) settings["sym"] = true;
-  if (arguments.mse) settings["mse"] = true;
-  if (arguments.alpha) settings["alpha"] = true;
-  if (arguments.exact_count) settings["exact_count"] = true;
+  Json settings = arguments.settings;
+  settings["method"] = arguments.method;
   if (!arguments.parity.empty()) settings["parity"] = arguments.parity;
   const Method& method = method_named(arguments.method);
-  if (!method.needs_calibration) {
+  if (!method.needs.calibration()) {
     require(arguments.calibration.empty() && !arguments.length, "method ", method.name,
             " takes no calibration text");
-    set("seed", arguments.seed);  // of the method itself
+    if (arguments.seed) settings["seed"] = *arguments.seed;  // of the method itself
   }
   return method_config(settings);
 }
 
 std::optional<CalibrationSet> calibration_of(const CompressArguments& arguments,
                                              const Method& method, const Checkpoint& checkpoint) {
-  if (!method.needs_calibration) return std::nullopt;
+  if (!method.needs.calibration()) return std::nullopt;
   require(!arguments.calibration.empty(), "method ", method.name,
           " needs --calibration SOURCE (text:FILE, jsonl:FILE#field, ids:FILE or c4:FILE)");
   const auto source = parse_calibration_source(arguments.calibration);
@@ -160,6 +146,45 @@ void run(const CompressArguments& arguments) {
   print_report(arguments, config, report);
 }
 
+// One flag for each setting of the methods; its help names those that take it.
+void add_settings(CLI::App& command, CompressArguments& arguments) {
+  std::map<std::string_view, std::string> takers;
+  for (const Method& method : methods()) {
+    for (const SettingInfo& setting : method.settings) {
+      takers[setting.key] += (takers[setting.key].empty() ? "" : ", ") + std::string(method.name);
+    }
+  }
+  const auto add = [&](const SettingInfo& setting) {
+    const std::string key(setting.key), flag = "--" + key;
+    const std::string help = std::string(setting.help) + " (" + takers.at(setting.key) + ")";
+    Json& settings = arguments.settings;
+    switch (setting.kind) {
+      case SettingKind::kFlag:
+        command.add_flag_callback(
+            flag, [&settings, key] { settings[key] = true; }, help);
+        break;
+      case SettingKind::kInteger:
+        command.add_option_function<int64_t>(
+            flag, [&settings, key](int64_t value) { settings[key] = value; }, help);
+        break;
+      case SettingKind::kNumber:
+        command.add_option_function<double>(
+            flag, [&settings, key](double value) { settings[key] = value; }, help);
+        break;
+      case SettingKind::kWord:
+        command.add_option_function<std::string>(
+            flag, [&settings, key](const std::string& value) { settings[key] = value; }, help);
+        break;
+    }
+  };
+  std::set<std::string_view> added{"seed"};  // --seed is the calibration's too
+  for (const Method& method : methods()) {
+    for (const SettingInfo& setting : method.settings) {
+      if (added.insert(setting.key).second) add(setting);
+    }
+  }
+}
+
 }  // namespace
 
 void add_compress_command(CLI::App& program) {
@@ -173,18 +198,7 @@ void add_compress_command(CLI::App& program) {
   command->add_option("--method", a->method, known)->required();
   command->add_option("-o,--output", a->output, "the new folder; must be empty or absent")
       ->required();
-  command->add_option("--sparsity", a->sparsity, "fraction of the weights to prune, default 0.5");
-  command->add_option("--pattern", a->pattern,
-                      "unstructured, or N:M (N kept of every M), which implies the sparsity");
-  command->add_flag("--exact_count", a->exact_count,
-                    "magnitude: exactly int(n * sparsity) weights");
-  command->add_flag("--alpha", a->alpha, "wanda: the paper's variant");
-  command->add_option("--bits", a->bits, "bits of a code, default 4");
-  command->add_option("--group_size", a->group_size,
-                      "columns that share a scale, default 128; -1 = the whole row");
-  command->add_flag("--sym", a->sym, "a grid centred on zero");
-  command->add_flag("--mse", a->mse, "search the range of each group");
-  command->add_option("--units", a->units, "permute: hidden (default), mlp or both");
+  add_settings(*command, *a);
   command->add_option("--parity", a->parity,
                       "quirks of the reference: reference (all) or a name, repeatable");
   command->add_option("--calibration", a->calibration,

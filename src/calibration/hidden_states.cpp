@@ -40,20 +40,27 @@ std::string_view first_with_same_input(std::string_view linear) {
   return linear;
 }
 
+void observe_block_inputs(const Block& block, const ModelConfig& config,
+                          const std::vector<CalibrationBatch>& batches,
+                          const InputObserver& observe) {
+  for (const CalibrationBatch& batch : batches) {
+    block_inputs(block, config, batch.forest, batch.hidden,
+                 [&](std::string_view linear, const at::Tensor& input) {
+                   if (first_with_same_input(linear) != linear) return;
+                   in_context(linear, [&] { observe(linear, input, batch.sequence_rows); });
+                 });
+  }
+}
+
 std::map<std::string_view, at::Tensor> block_input_norms(
     const Block& block, const ModelConfig& config, const std::vector<CalibrationBatch>& batches,
     NormSum sum) {
   std::map<std::string_view, InputNorms> gathered;
-  for (const CalibrationBatch& batch : batches) {
-    block_inputs(
-        block, config, batch.forest, batch.hidden,
-        [&](std::string_view linear, const at::Tensor& input) {
-          if (first_with_same_input(linear) != linear) return;
-          in_context(linear, [&] {
-            gathered.try_emplace(linear, sum).first->second.add(input, batch.sequence_rows);
-          });
-        });
-  }
+  observe_block_inputs(block, config, batches,
+                       [&](std::string_view linear, const at::Tensor& input,
+                           std::span<const int64_t> sequence_rows) {
+                         gathered.try_emplace(linear, sum).first->second.add(input, sequence_rows);
+                       });
   std::map<std::string_view, at::Tensor> norms;
   for (const std::string_view linear : block_linear_names()) {
     const auto source = gathered.find(first_with_same_input(linear));
@@ -62,16 +69,6 @@ std::map<std::string_view, at::Tensor> block_input_norms(
     norms[linear] = in_context(linear, [&] { return source->second.norms(); });
   }
   return norms;
-}
-
-double calibration_gflop(const ModelConfig& config, int64_t tokens) {
-  const int64_t attention = config.hidden_size * config.head_dim *
-                            (2 * config.num_attention_heads + 2 * config.num_key_value_heads);
-  const int64_t one_mlp_product = config.hidden_size * config.intermediate_size;
-  const int64_t inputs = attention + 2 * one_mlp_product, whole = inputs + one_mlp_product;
-  const int64_t layers = config.num_hidden_layers;
-  return 2 * static_cast<double>(tokens) *
-         static_cast<double>(layers * inputs + (layers - 1) * whole) / 1e9;
 }
 
 void pass_through_(const Block& block, const ModelConfig& config,

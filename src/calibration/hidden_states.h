@@ -4,7 +4,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <map>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -26,6 +28,17 @@ std::vector<CalibrationBatch> embed_sequences(const at::Tensor& embed_tokens,
                                               const std::vector<std::vector<int32_t>>& sequences,
                                               int64_t batch_tokens);
 
+// Told an input [rows, in_features] and the rows of the sequences that it holds.
+using InputObserver = std::function<void(std::string_view linear, const at::Tensor& input,
+                                         std::span<const int64_t> sequence_rows)>;
+
+// Tells the inputs of a block's linears for the hidden states that enter it, batch after batch; an
+// input that several linears read is told once, by the first of them. The states stay as they are.
+// Errors name the linear.
+void observe_block_inputs(const Block& block, const ModelConfig& config,
+                          const std::vector<CalibrationBatch>& batches,
+                          const InputObserver& observe);
+
 // The input norms of the seven linears of a block for the hidden states that enter it; the states
 // stay as they are. Error(kBadInput) names the linear whose input is not finite.
 std::map<std::string_view, at::Tensor> block_input_norms(
@@ -35,10 +48,6 @@ std::map<std::string_view, at::Tensor> block_input_norms(
 // The hidden states behind the block.
 void pass_through_(const Block& block, const ModelConfig& config,
                    std::vector<CalibrationBatch>& batches);
-
-// Work of both for `tokens` tokens, in GFLOP of products: the inputs of every block, then the
-// states behind every block but the last.
-double calibration_gflop(const ModelConfig& config, int64_t tokens);
 
 // The linear whose input is the same tensor and comes first: q for k and v, gate for up, itself
 // otherwise.

@@ -32,6 +32,11 @@ CompressedLinear pruned(const LinearInput& input, const at::Tensor& keep,
   return result;
 }
 
+std::string tail_note(int64_t cols, int64_t group_size) {
+  return "groups of " + std::to_string(group_size) + " leave one of " +
+         std::to_string(cols % group_size) + " at the end of each row";
+}
+
 CompressedLinear apply(const DenseConfig&, const LinearInput& input) {
   CompressedLinear result;
   result.weight = input.weight;
@@ -43,7 +48,7 @@ CompressedLinear apply(const MagnitudeConfig& config, const LinearInput& input) 
 }
 
 CompressedLinear apply(const WandaConfig& config, const LinearInput& input) {
-  return pruned(input, wanda_keep_mask(input.weight, input.input_norm, config), config.pattern);
+  return pruned(input, wanda_keep_mask(input.weight, input.input.norm, config), config.pattern);
 }
 
 CompressedLinear apply(const RtnConfig& config, const LinearInput& input) {
@@ -51,12 +56,73 @@ CompressedLinear apply(const RtnConfig& config, const LinearInput& input) {
   const int64_t cols = input.weight.size(1), group_size = quantized.grid.group_size;
   CompressedLinear result;
   result.weight = quantized.values;
-  result.bits = quantized_bits(cols, config.quantizer);
+  result.bits = quantized_bits(cols, config);
   result.levels_per_group = quantized.grid.max_code + 1;
   result.group_size = group_size;
   if (cols % group_size != 0) {
-    result.note = "groups of " + std::to_string(group_size) + " leave one of " +
-                  std::to_string(cols % group_size) + " at the end of each row";
+    result.note = tail_note(cols, group_size);
+  }
+  return result;
+}
+
+// What a reader must know of the factor that a sweep ran on.
+std::string factor_note(const InverseFactor& factor, double asked_damp) {
+  std::ostringstream note;
+  const auto num_dead = factor.dead.sum().item<int64_t>();
+  if (num_dead > 0) note << num_dead << " inputs were zero throughout: their weights became zero";
+  if (factor.damp_percent == asked_damp) return note.str();
+  if (num_dead > 0) note << "; ";
+  if (factor.is_identity) {
+    note << "the Hessian could not be factored with any damping: no weight made up for another";
+  } else {
+    note << "the Hessian could be factored with damp_percent " << factor.damp_percent << " only";
+  }
+  return note.str();
+}
+
+CompressedLinear apply(const SparseGptConfig& config, const LinearInput& input) {
+  const int64_t cols = input.weight.size(1);
+  const auto order = column_order(input.input.second_order->hessian().diagonal(),
+                                  ColumnOrder::kGiven, config.group_size);
+  const InverseFactor& factor = input.input.second_order->factor(order, config.damp_percent);
+  const SweepResult swept = sparsegpt(input.weight, factor, config);
+  CompressedLinear result;
+  result.weight = swept.values;
+  const double kept = (result.weight != 0).sum().item<double>();
+  const double sparsity = 1 - kept / static_cast<double>(result.weight.numel());
+  result.note = factor_note(factor, config.damp_percent);
+  if (config.bits == 16) {
+    result.bits = config.pattern ? nm_bits(*config.pattern) : unstructured_bits(sparsity);
+    return result;
+  }
+  const QuantizerConfig quantizer{
+      .bits = config.bits, .group_size = config.group_size, .sym = config.sym};
+  result.bits = joint_bits(cols, quantizer, sparsity);
+  result.levels_per_group = int64_t{1} << config.bits;
+  result.group_size = config.group_size == -1 ? cols : config.group_size;
+  return result;
+}
+
+CompressedLinear apply(const GptqConfig& config, const LinearInput& input) {
+  const int64_t cols = input.weight.size(1);
+  const auto& second_order = *input.input.second_order;
+  const auto order =
+      column_order(second_order.hessian().diagonal(), column_order_of(config), config.group_size);
+  const InverseFactor& factor = second_order.factor(order, config.damp_percent);
+  const GptqResult rounded = gptq(input.weight, factor, order, config);
+  CompressedLinear result;
+  result.weight = rounded.values;
+  result.bits = quantized_bits(cols, config);
+  const int64_t levels = int64_t{1} << config.bits, num_groups = rounded.scale.size(1);
+  // Groups of act-order lie scattered over the row: what can be recounted is the row.
+  const bool scattered = config.desc_act && !config.static_groups;
+  result.levels_per_group = scattered ? levels * num_groups : levels;
+  result.group_size =
+      scattered || config.group_size == -1 ? cols : std::min(config.group_size, cols);
+  result.note = factor_note(factor, config.damp_percent);
+  if (config.group_size > 0 && cols % config.group_size != 0) {
+    if (!result.note.empty()) result.note += "; ";
+    result.note += tail_note(cols, config.group_size);
   }
   return result;
 }
@@ -86,6 +152,11 @@ double quantized_bits(int64_t in_features, const QuantizerConfig& config) {
   const auto code_bits = static_cast<double>(config.bits);
   return code_bits +
          groups * (kValueBits + (config.sym ? 0 : code_bits)) / static_cast<double>(in_features);
+}
+
+double joint_bits(int64_t in_features, const QuantizerConfig& config, double sparsity) {
+  const auto code_bits = static_cast<double>(config.bits);
+  return 1 + (1 - sparsity) * code_bits + quantized_bits(in_features, config) - code_bits;
 }
 
 CompressedLinear compress_linear(const MethodConfig& config, const LinearInput& input) {

@@ -3,18 +3,25 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "compress/methods.h"
+#include "compress/second_order.h"
 
 namespace assay {
+
+// What the method needs to know of the inputs; the rest stays undefined or null.
+struct InputStatistics {
+  at::Tensor norm;                                  // [in_features] float32
+  std::shared_ptr<const SecondOrder> second_order;  // shared by linears with the same input
+};
 
 struct LinearInput {
   std::string_view tensor;  // "model.layers.0.self_attn.q_proj.weight"
   at::Tensor weight;        // [out_features, in_features] float32
-  at::Tensor
-      input_norm;  // [in_features] float32 where the method needs calibration, else undefined
+  InputStatistics input;
 };
 
 struct CompressedLinear {
@@ -37,5 +44,7 @@ CompressedLinear compress_linear(const MethodConfig& config, const LinearInput& 
 double unstructured_bits(double sparsity);
 double nm_bits(NmPattern pattern);
 double quantized_bits(int64_t in_features, const QuantizerConfig& config);
+// A mask of one bit a weight, and codes of those that stay.
+double joint_bits(int64_t in_features, const QuantizerConfig& config, double sparsity);
 
 }  // namespace assay

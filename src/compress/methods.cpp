@@ -2,8 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <sstream>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -11,158 +10,170 @@
 namespace assay {
 namespace {
 
-template <class... Fn>
-struct Overloaded : Fn... {
-  using Fn::operator()...;
-};
-template <class... Fn>
-Overloaded(Fn...) -> Overloaded<Fn...>;  // clang 14 does not deduce from an aggregate
+// The settings of each method, as the command line and a study file know them.
 
-using Names = std::span<const std::string_view>;
+constexpr std::string_view kSparsityHelp = "fraction of the weights to prune";
+constexpr std::string_view kPatternHelp =
+    "unstructured, or N:M (N kept of every M), which implies the sparsity";
+constexpr std::string_view kBitsHelp = "bits of a code";
+constexpr std::string_view kGroupHelp = "columns that share a scale; -1 = the whole row";
+constexpr std::string_view kSymHelp = "a grid centred on zero";
+constexpr std::string_view kMseHelp = "search the range of each group";
 
-constexpr std::array<std::string_view, 3> kMagnitudeKeys{"sparsity", "pattern", "exact_count"};
-constexpr std::array<std::string_view, 3> kWandaKeys{"sparsity", "pattern", "alpha"};
-constexpr std::array<std::string_view, 4> kRtnKeys{"bits", "group_size", "sym", "mse"};
-constexpr std::array<std::string_view, 2> kPermuteKeys{"units", "seed"};
-
-// A quirk of a reference program and the field that switches it on.
 template <class Config>
-struct Quirk {
-  std::string_view name;
-  bool Config::*field;
-};
+constexpr Setting<Config> sparsity_setting() {
+  return {"sparsity", &Config::sparsity, kSparsityHelp, 0, 1};
+}
+template <class Config>
+constexpr Setting<Config> pattern_setting() {
+  return {"pattern", &Config::pattern, kPatternHelp};
+}
+
+constexpr std::array<Setting<DenseConfig>, 0> kDenseSettings{};
+constexpr std::array<Quirk<DenseConfig>, 0> kDenseQuirks{};
+
+constexpr std::array kMagnitudeSettings{
+    sparsity_setting<MagnitudeConfig>(), pattern_setting<MagnitudeConfig>(),
+    Setting<MagnitudeConfig>{"exact_count", &MagnitudeConfig::exact_count,
+                             "prune exactly int(n * sparsity) weights"}};
 constexpr std::array kMagnitudeQuirks{
     Quirk<MagnitudeConfig>{"zero_ratio", &MagnitudeConfig::parity_zero_ratio},
     Quirk<MagnitudeConfig>{"nm_tail", &MagnitudeConfig::parity_nm_tail}};
+void check_magnitude(const MagnitudeConfig& config) {
+  require(!(config.exact_count && config.pattern),
+          "exact_count is for unstructured pruning; a pattern always is exact");
+}
+
+constexpr std::array kWandaSettings{
+    sparsity_setting<WandaConfig>(), pattern_setting<WandaConfig>(),
+    Setting<WandaConfig>{"alpha", &WandaConfig::alpha, "the paper's variant"}};
 constexpr std::array kWandaQuirks{
     Quirk<WandaConfig>{"nm_tail", &WandaConfig::parity_nm_tail},
     Quirk<WandaConfig>{"alpha_wrap", &WandaConfig::parity_alpha_wrap},
     Quirk<WandaConfig>{"running_mean", &WandaConfig::parity_running_mean}};
-constexpr std::array kRtnQuirks{
-    Quirk<QuantizerConfig>{"one_sided", &QuantizerConfig::parity_one_sided}};
-
-template <class Config, size_t n>
-constexpr std::array<std::string_view, n> names_of(const std::array<Quirk<Config>, n>& quirks) {
-  std::array<std::string_view, n> names{};
-  for (size_t i = 0; i < n; ++i) names[i] = quirks[i].name;
-  return names;
-}
-constexpr auto kMagnitudeParity = names_of(kMagnitudeQuirks);
-constexpr auto kWandaParity = names_of(kWandaQuirks);
-constexpr auto kRtnParity = names_of(kRtnQuirks);
-
-// "parity": "reference", a name, or an array of names.
-template <class Config, size_t n>
-void read_parity(const Json& settings, const std::array<Quirk<Config>, n>& quirks, Config& config) {
-  if (!settings.contains("parity")) return;
-  const Json& value = settings["parity"];
-  const auto switch_on = [&](const Json& one) {
-    require(one.is_string(), "'parity' must be a name or an array of names, got ", one.dump());
-    const auto name = one.get<std::string>();
-    std::vector<std::string_view> known{"reference"};
-    for (const auto& quirk : quirks) known.push_back(quirk.name);
-    require(std::ranges::find(known, name) != known.end(), "no parity flag '", name, "'",
-            suggest(name, known));
-    for (const auto& quirk : quirks) {
-      if (name == quirk.name || name == "reference") config.*quirk.field = true;
-    }
-  };
-  if (!value.is_array()) return switch_on(value);
-  for (const Json& one : value) switch_on(one);
-}
-
-template <class Config, size_t n>
-Json parity_to_json(const std::array<Quirk<Config>, n>& quirks, const Config& config) {
-  Json names = Json::array();
-  for (const auto& quirk : quirks) {
-    if (config.*quirk.field) names.push_back(quirk.name);
-  }
-  return names;
-}
-
-// "pattern": "unstructured" (the default) or N:M, which implies the sparsity and refuses another.
-template <class Config>
-void read_sparsity_and_pattern(const Json& settings, Config& config) {
-  const auto pattern = json_get_or<std::string>(settings, "pattern", "unstructured", "method");
-  config.sparsity = json_get_or(settings, "sparsity", config.sparsity, "method");
-  require(config.sparsity >= 0 && config.sparsity <= 1, "sparsity must be in [0, 1], got ",
-          config.sparsity);
-  if (pattern == "unstructured") return;
-  config.pattern = parse_nm_pattern(pattern);
-  const double implied = config.pattern->sparsity();
-  require(!settings.contains("sparsity") || std::abs(config.sparsity - implied) < 1e-9, "pattern ",
-          pattern, " implies sparsity ", implied, ", got ", config.sparsity);
-  config.sparsity = implied;
-}
-
-template <class Config>
-Json sparsity_and_pattern(std::string_view method, const Config& config) {
-  return {{"method", method},
-          {"sparsity", config.sparsity},
-          {"pattern", config.pattern ? to_string(*config.pattern) : "unstructured"}};
-}
-
-MethodConfig parse_dense(const Json&) { return DenseConfig{}; }
-
-MethodConfig parse_magnitude(const Json& settings) {
-  MagnitudeConfig config;
-  read_sparsity_and_pattern(settings, config);
-  config.exact_count = json_get_or(settings, "exact_count", config.exact_count, "method");
-  require(!(config.exact_count && config.pattern),
-          "exact_count is for unstructured pruning; a pattern always is exact");
-  read_parity(settings, kMagnitudeQuirks, config);
-  return config;
-}
-
-MethodConfig parse_wanda(const Json& settings) {
-  WandaConfig config;
-  read_sparsity_and_pattern(settings, config);
-  config.alpha = json_get_or(settings, "alpha", config.alpha, "method");
+void check_wanda(const WandaConfig& config) {
   require(!(config.alpha && config.pattern),
           "the alpha variant is unstructured and takes no pattern");
-  read_parity(settings, kWandaQuirks, config);
-  return config;
 }
 
-MethodConfig parse_rtn(const Json& settings) {
-  QuantizerConfig config;
-  config.bits = json_get_or(settings, "bits", config.bits, "method");
-  config.group_size = json_get_or(settings, "group_size", config.group_size, "method");
-  config.sym = json_get_or(settings, "sym", config.sym, "method");
-  config.mse = json_get_or(settings, "mse", config.mse, "method");
-  require(1 <= config.bits && config.bits <= 8, "bits must be in [1, 8], got ", config.bits);
-  require(config.group_size == -1 || config.group_size > 0,
-          "group_size must be positive or -1 (the whole row), got ", config.group_size);
-  read_parity(settings, kRtnQuirks, config);
-  return RtnConfig{config};
+constexpr std::string_view kDampHelp = "damping of the Hessian, of its mean diagonal";
+constexpr std::string_view kBlockHelp = "columns between two updates of all columns to the right";
+
+constexpr std::array kSparseGptSettings{
+    sparsity_setting<SparseGptConfig>(),
+    pattern_setting<SparseGptConfig>(),
+    Setting<SparseGptConfig>{"exact_count", &SparseGptConfig::exact_count,
+                             "prune exactly int(n * sparsity) weights"},
+    Setting<SparseGptConfig>{"block_size", &SparseGptConfig::block_size, kBlockHelp, 1, 65536},
+    Setting<SparseGptConfig>{"damp_percent", &SparseGptConfig::damp_percent, kDampHelp, 0, 1},
+    Setting<SparseGptConfig>{"bits", &SparseGptConfig::bits, kBitsHelp, 1, 16},
+    Setting<SparseGptConfig>{"group_size", &SparseGptConfig::group_size, kGroupHelp},
+    Setting<SparseGptConfig>{"sym", &SparseGptConfig::sym, kSymHelp},
+    Setting<SparseGptConfig>{"mse", &SparseGptConfig::mse, kMseHelp}};
+constexpr std::array<Quirk<SparseGptConfig>, 0> kSparseGptQuirks{};
+void check_sparsegpt(const SparseGptConfig& config) {
+  require(config.bits <= 8 || config.bits == 16,
+          "bits must be in [1, 8], or 16 to prune alone, got ", config.bits);
+  require(!(config.exact_count && config.pattern),
+          "exact_count is for unstructured pruning; a pattern always is exact");
+  require(!config.pattern || config.block_size % config.pattern->of == 0, "block_size ",
+          config.block_size, " must be a multiple of the pattern's M, ",
+          config.pattern ? config.pattern->of : 0);
+  require(config.bits == 16 || !config.pattern || config.group_size == -1 ||
+              config.group_size % config.pattern->of == 0,
+          "group_size ", config.group_size, " must be a multiple of the pattern's M, ",
+          config.pattern ? config.pattern->of : 0);
 }
 
-MethodConfig parse_permute(const Json& settings) {
-  constexpr std::array<std::string_view, 3> kUnits{"hidden", "mlp", "both"};
-  const auto units = json_get_or<std::string>(settings, "units", "hidden", "method");
-  require(std::ranges::find(kUnits, units) != kUnits.end(), "no units '", units, "' to permute",
-          suggest(units, kUnits));
-  return PermuteConfig{units != "mlp", units != "hidden",
-                       json_get_or<uint64_t>(settings, "seed", 0, "method")};
+constexpr std::array kRtnSettings{
+    Setting<RtnConfig>{"bits", &RtnConfig::bits, kBitsHelp, 1, 8},
+    Setting<RtnConfig>{"group_size", &RtnConfig::group_size, kGroupHelp},
+    Setting<RtnConfig>{"sym", &RtnConfig::sym, kSymHelp},
+    Setting<RtnConfig>{"mse", &RtnConfig::mse, kMseHelp}};
+constexpr std::array kRtnQuirks{Quirk<RtnConfig>{"one_sided", &RtnConfig::parity_one_sided}};
+
+constexpr std::array kGptqSettings{
+    Setting<GptqConfig>{"bits", &GptqConfig::bits, kBitsHelp, 1, 8},
+    Setting<GptqConfig>{"group_size", &GptqConfig::group_size, kGroupHelp},
+    Setting<GptqConfig>{"sym", &GptqConfig::sym, kSymHelp},
+    Setting<GptqConfig>{"mse", &GptqConfig::mse, kMseHelp},
+    Setting<GptqConfig>{"desc_act", &GptqConfig::desc_act,
+                        "round the columns with the largest inputs first"},
+    Setting<GptqConfig>{"act_group_aware", &GptqConfig::act_group_aware,
+                        "the same inside groups, and groups by their largest: no g_idx needed"},
+    Setting<GptqConfig>{"static_groups", &GptqConfig::static_groups,
+                        "grids of all groups from the weights before rounding"},
+    Setting<GptqConfig>{"true_sequential", &GptqConfig::true_sequential,
+                        "inside a block later linears see the rounded earlier ones"},
+    Setting<GptqConfig>{"damp_percent", &GptqConfig::damp_percent, kDampHelp, 0, 1},
+    Setting<GptqConfig>{"block_size", &GptqConfig::block_size, kBlockHelp, 1, 65536}};
+constexpr std::array kGptqQuirks{Quirk<GptqConfig>{"one_sided", &GptqConfig::parity_one_sided},
+                                 Quirk<GptqConfig>{"lazy_groups", &GptqConfig::parity_lazy_groups}};
+
+void check_gptq(const GptqConfig& config) {
+  require(!(config.desc_act && config.act_group_aware),
+          "desc_act and act_group_aware exclude each other");
+}
+
+constexpr std::array<std::string_view, 3> kPermutedUnits{"hidden", "mlp", "both"};
+constexpr std::array kPermuteSettings{
+    Setting<PermuteConfig>{"units", choice<&PermuteConfig::units>(kPermutedUnits),
+                           "what to reorder: hidden, mlp or both"},
+    Setting<PermuteConfig>{"seed", &PermuteConfig::seed, "of the order"}};
+constexpr std::array<Quirk<PermuteConfig>, 0> kPermuteQuirks{};
+
+template <const auto& kList>
+constexpr auto kInfos = settings::infos_of(kList);
+template <const auto& kQuirks>
+constexpr auto kNames = settings::names_of(kQuirks);
+
+// A row of the table: name, paper, what it does, what it needs; settings, quirks and a check of the
+// settings together come as types.
+template <class Config, const auto& kList, const auto& kQuirks, auto kCheck = nullptr>
+constexpr Method row(std::string_view name, std::string_view source, std::string_view does,
+                     Needs needs = {}) {
+  return {.name = name,
+          .source = source,
+          .does = does,
+          .needs = needs,
+          .settings = kInfos<kList>,
+          .parity = kNames<kQuirks>,
+          .parse = [](const Json& given) -> MethodConfig {
+            const auto config = settings::parse<Config>(given, kList, kQuirks);
+            if constexpr (!std::is_null_pointer_v<decltype(kCheck)>) kCheck(config);
+            return config;
+          },
+          .spell_out =
+              [](const MethodConfig& config, Json& json) {
+                settings::spell_out<Config>(std::get<Config>(config), kList, kQuirks, json);
+              },
+          .in_words =
+              [](const MethodConfig& config) {
+                return settings::in_words<Config>(std::get<Config>(config), kList);
+              }};
 }
 
 constexpr std::array kMethods{
-    Method{"dense", "", "writes the decoded weights unchanged", false, {}, {}, parse_dense},
-    Method{"magnitude", "baseline of arXiv:2306.11695 and arXiv:2301.00774",
-           "prunes the weights closest to zero", false, kMagnitudeKeys, kMagnitudeParity,
-           parse_magnitude},
-    Method{"wanda", "arXiv:2306.11695", "prunes by weight times input norm, per output row", true,
-           kWandaKeys, kWandaParity, parse_wanda},
-    Method{"rtn", "baseline of arXiv:2210.17323", "rounds weights to a grid per group", false,
-           kRtnKeys, kRtnParity, parse_rtn},
-    Method{"permute",
-           "",
-           "reorders hidden channels: the same function, a negative control",
-           false,
-           kPermuteKeys,
-           {},
-           parse_permute},
+    row<DenseConfig, kDenseSettings, kDenseQuirks>("dense", "",
+                                                   "writes the decoded weights unchanged"),
+    row<MagnitudeConfig, kMagnitudeSettings, kMagnitudeQuirks, check_magnitude>(
+        "magnitude", "baseline of arXiv:2306.11695 and arXiv:2301.00774",
+        "prunes the weights closest to zero"),
+    row<WandaConfig, kWandaSettings, kWandaQuirks, check_wanda>(
+        "wanda", "arXiv:2306.11695", "prunes by weight times input norm, per output row",
+        {.input_norms = true}),
+    row<SparseGptConfig, kSparseGptSettings, kSparseGptQuirks, check_sparsegpt>(
+        "sparsegpt", "arXiv:2301.00774",
+        "prunes where the weights that stay can make up for it, and lets them", {.hessian = true}),
+    row<RtnConfig, kRtnSettings, kRtnQuirks>("rtn", "baseline of arXiv:2210.17323",
+                                             "rounds weights to a grid per group"),
+    row<GptqConfig, kGptqSettings, kGptqQuirks, check_gptq>(
+        "gptq", "arXiv:2210.17323", "rounds column by column, later ones make up for earlier ones",
+        {.hessian = true}),
+    row<PermuteConfig, kPermuteSettings, kPermuteQuirks>(
+        "permute", "", "reorders hidden channels: the same function, a negative control"),
 };
+static_assert(kMethods.size() == std::variant_size_v<MethodConfig>);
 
 }  // namespace
 
@@ -177,20 +188,13 @@ const Method& method_named(std::string_view name) {
   fail(ErrorKind::kBadInput, "no method '", name, "'", suggest(name, known));
 }
 
-const Method& method_of(const MethodConfig& config) {
-  return method_named(std::visit(
-      Overloaded{[](const DenseConfig&) { return "dense"; },
-                 [](const MagnitudeConfig&) { return "magnitude"; },
-                 [](const WandaConfig&) { return "wanda"; }, [](const RtnConfig&) { return "rtn"; },
-                 [](const PermuteConfig&) { return "permute"; }},
-      config));
-}
+const Method& method_of(const MethodConfig& config) { return kMethods.at(config.index()); }
 
 MethodConfig method_config(const Json& settings) {
   const Method& method = method_named(json_get<std::string>(settings, "method", "method"));
   return in_context(method.name, [&] {
     std::vector<std::string_view> known{"method"};
-    known.insert(known.end(), method.keys.begin(), method.keys.end());
+    for (const SettingInfo& setting : method.settings) known.push_back(setting.key);
     if (!method.parity.empty()) known.push_back("parity");
     require_known_keys(settings, known, "settings");
     return method.parse(settings);
@@ -198,62 +202,15 @@ MethodConfig method_config(const Json& settings) {
 }
 
 Json to_json(const MethodConfig& config) {
-  const auto as_json = Overloaded{
-      [](const DenseConfig&) {
-        return Json{{"method", "dense"}};
-      },
-      [](const MagnitudeConfig& c) {
-        Json json = sparsity_and_pattern("magnitude", c);
-        json["exact_count"] = c.exact_count;
-        json["parity"] = parity_to_json(kMagnitudeQuirks, c);
-        return json;
-      },
-      [](const WandaConfig& c) {
-        Json json = sparsity_and_pattern("wanda", c);
-        json["alpha"] = c.alpha;
-        json["parity"] = parity_to_json(kWandaQuirks, c);
-        return json;
-      },
-      [](const RtnConfig& c) {
-        const QuantizerConfig& q = c.quantizer;
-        return Json{{"method", "rtn"}, {"bits", q.bits}, {"group_size", q.group_size},
-                    {"sym", q.sym},    {"mse", q.mse},   {"parity", parity_to_json(kRtnQuirks, q)}};
-      },
-      [](const PermuteConfig& c) {
-        return Json{{"method", "permute"},
-                    {"units", c.hidden ? (c.mlp ? "both" : "hidden") : "mlp"},
-                    {"seed", c.seed}};
-      }};
-  return std::visit(as_json, config);
+  const Method& method = method_of(config);
+  Json json{{"method", method.name}};
+  method.spell_out(config, json);
+  return json;
 }
 
 std::string describe(const MethodConfig& config) {
-  std::ostringstream text;
-  text << method_of(config).name;
-  const auto pruning = [&](const auto& c) {
-    if (c.pattern) {
-      text << ' ' << to_string(*c.pattern);
-    } else {
-      text << ' ' << c.sparsity * 100 << " %";
-    }
-  };
-  std::visit(Overloaded{[](const DenseConfig&) {}, [&](const MagnitudeConfig& c) { pruning(c); },
-                        [&](const WandaConfig& c) {
-                          pruning(c);
-                          if (c.alpha) text << " alpha";
-                        },
-                        [&](const RtnConfig& c) {
-                          text << ' ' << c.quantizer.bits << "-bit";
-                          if (c.quantizer.group_size > 0) text << " g" << c.quantizer.group_size;
-                          if (c.quantizer.sym) text << " sym";
-                          if (c.quantizer.mse) text << " mse";
-                        },
-                        [&](const PermuteConfig& c) {
-                          text << ' ' << (c.hidden ? (c.mlp ? "both" : "hidden") : "mlp")
-                               << " seed " << c.seed;
-                        }},
-             config);
-  return text.str();
+  const Method& method = method_of(config);
+  return std::string(method.name) + method.in_words(config);
 }
 
 }  // namespace assay

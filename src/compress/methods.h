@@ -9,9 +9,12 @@
 #include <variant>
 
 #include "base/json.h"
+#include "compress/gptq.h"
 #include "compress/magnitude.h"
 #include "compress/permute.h"
 #include "compress/rtn.h"
+#include "compress/settings.h"
+#include "compress/sparsegpt.h"
 #include "compress/wanda.h"
 
 namespace assay {
@@ -20,19 +23,30 @@ namespace assay {
 // loads).
 struct DenseConfig {};
 
-using MethodConfig =
-    std::variant<DenseConfig, MagnitudeConfig, WandaConfig, RtnConfig, PermuteConfig>;
+using MethodConfig = std::variant<DenseConfig, MagnitudeConfig, WandaConfig, SparseGptConfig,
+                                  RtnConfig, GptqConfig, PermuteConfig>;
+
+// What a method wants to know of the inputs of each linear; all of it comes from calibration text.
+struct Needs {
+  bool input_norms = false;
+  bool hessian = false;
+
+  constexpr bool calibration() const { return input_norms || hessian; }
+};
 
 struct Method {
   std::string_view name;    // in a plan and on the command line
   std::string_view source;  // paper
   std::string_view does;    // one line for `assay ls methods`
-  bool needs_calibration = false;
-  std::span<const std::string_view> keys;    // settings it takes, beside "method" and "parity"
+  Needs needs;
+  std::span<const SettingInfo> settings;     // keys beside "method" and "parity"
   std::span<const std::string_view> parity;  // quirks of its reference, as --parity NAME
   MethodConfig (*parse)(const Json& settings) = nullptr;
+  void (*spell_out)(const MethodConfig& config, Json& json) = nullptr;
+  std::string (*in_words)(const MethodConfig& config) = nullptr;
 };
 
+// In the order of MethodConfig's types.
 std::span<const Method> methods();
 
 // Error(kBadInput) names the nearest known method.

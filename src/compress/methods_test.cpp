@@ -26,7 +26,7 @@ Config parsed(const char* settings) {
 }
 
 TEST(MethodConfig, HasTheDefaultsOfTheCommandLine) {
-  const auto rtn = parsed<RtnConfig>(R"({"method": "rtn"})").quantizer;
+  const auto rtn = parsed<RtnConfig>(R"({"method": "rtn"})");
   EXPECT_EQ(rtn.bits, 4);
   EXPECT_EQ(rtn.group_size, 128);
   EXPECT_FALSE(rtn.sym);
@@ -53,8 +53,7 @@ TEST(MethodConfig, ParityByNameOrWhole) {
   EXPECT_FALSE(one.parity_nm_tail);
   const auto whole = parsed<WandaConfig>(R"({"method": "wanda", "parity": ["reference"]})");
   EXPECT_TRUE(whole.parity_alpha_wrap && whole.parity_nm_tail && whole.parity_running_mean);
-  EXPECT_TRUE(
-      parsed<RtnConfig>(R"({"method": "rtn", "parity": "reference"})").quantizer.parity_one_sided);
+  EXPECT_TRUE(parsed<RtnConfig>(R"({"method": "rtn", "parity": "reference"})").parity_one_sided);
 }
 
 TEST(MethodConfig, ErrorsNameTheNearest) {
@@ -77,6 +76,14 @@ TEST(MethodConfig, ErrorsNameTheNearest) {
   EXPECT_THAT(error_of(R"({"method": "permute", "units": "heads"})"),
               HasSubstr("no units 'heads'"));
   EXPECT_THAT(error_of(R"({"sparsity": 0.5})"), HasSubstr("missing key 'method'"));
+  EXPECT_THAT(error_of(R"({"method": "sparsegpt", "bits": 12})"),
+              HasSubstr("or 16 to prune alone"));
+  EXPECT_THAT(error_of(R"({"method": "sparsegpt", "pattern": "2:4", "block_size": 30})"),
+              HasSubstr("multiple of the pattern's M, 4"));
+  EXPECT_THAT(error_of(R"({"method": "gptq", "desc_act": true, "act_group_aware": true})"),
+              HasSubstr("exclude each other"));
+  EXPECT_THAT(error_of(R"({"method": "gptq", "damp_percent": 1.5})"),
+              HasSubstr("damp_percent must be in [0, 1], got 1.5"));
 }
 
 TEST(MethodConfig, SettingsSpelledOutReadBackTheSame) {
@@ -86,6 +93,8 @@ TEST(MethodConfig, SettingsSpelledOutReadBackTheSame) {
        R"({"method": "magnitude", "pattern": "4:8", "parity": "nm_tail"})",
        R"({"method": "wanda", "alpha": true, "parity": ["alpha_wrap", "running_mean"]})",
        R"({"method": "rtn", "bits": 3, "group_size": 64, "sym": true, "mse": true, "parity": "reference"})",
+       R"({"method": "sparsegpt", "pattern": "2:4", "bits": 4, "group_size": 64, "damp_percent": 0.05})",
+       R"({"method": "gptq", "bits": 3, "desc_act": true, "static_groups": true, "parity": "lazy_groups"})",
        R"({"method": "permute", "units": "both", "seed": 7})"}) {
     const Json given = Json::parse(settings);
     const auto config = method_config(given);
@@ -105,10 +114,10 @@ TEST(Methods, TableMatchesTheSettings) {
     const Json spelled = to_json(config);
     for (const auto& [key, value] : spelled.items()) {
       if (key == "method" || key == "parity") continue;
-      EXPECT_NE(std::ranges::find(method.keys, key), method.keys.end())
+      EXPECT_NE(std::ranges::find(method.settings, key, &SettingInfo::key), method.settings.end())
           << method.name << ' ' << key;
     }
-    EXPECT_EQ(spelled.size(), 1 + method.keys.size() + !method.parity.empty()) << method.name;
+    EXPECT_EQ(spelled.size(), 1 + method.settings.size() + !method.parity.empty()) << method.name;
   }
   EXPECT_EQ(
       describe(method_config(Json::parse(R"({"method": "rtn", "bits": 3, "group_size": 64})"))),
@@ -116,6 +125,9 @@ TEST(Methods, TableMatchesTheSettings) {
   EXPECT_EQ(describe(method_config(Json::parse(R"({"method": "wanda", "pattern": "2:4"})"))),
             "wanda 2:4");
   EXPECT_EQ(describe(method_config(Json::parse(R"({"method": "magnitude"})"))), "magnitude 50 %");
+  EXPECT_EQ(describe(method_config(Json::parse(
+                R"({"method": "gptq", "bits": 3, "desc_act": true, "damp_percent": 0.05})"))),
+            "gptq 3-bit g128 desc_act damp_percent 0.05");
 }
 
 }  // namespace

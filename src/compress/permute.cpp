@@ -74,9 +74,9 @@ at::Tensor permute_tensor(std::string_view name, const at::Tensor& tensor,
   at::Tensor permuted = tensor;
   for (int64_t axis = 0; axis < tensor.dim(); ++axis) {
     const Units units = axes->units[static_cast<size_t>(axis)];
-    if (units == Units::kHidden && config.hidden) {
+    if (units == Units::kHidden && config.units != PermutedUnits::kMlp) {
       permuted = permuted.index_select(axis, seeded_order(tensor.size(axis), config.seed, 0));
-    } else if (units == Units::kMlp && config.mlp) {
+    } else if (units == Units::kMlp && config.units != PermutedUnits::kHidden) {
       permuted = permuted.index_select(
           axis, seeded_order(tensor.size(axis), config.seed, layer_of(name) + 1));
     }

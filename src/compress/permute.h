@@ -11,10 +11,14 @@
 
 namespace assay {
 
+enum class PermutedUnits {
+  kHidden,  // the hidden_size channels of the residual stream, one order for the whole model
+  kMlp,     // the intermediate_size units of every MLP, an order for each layer
+  kBoth
+};
+
 struct PermuteConfig {
-  bool hidden =
-      true;  // the hidden_size channels of the residual stream, one order for the whole model
-  bool mlp = false;  // the intermediate_size units of every MLP, an order for each layer
+  PermutedUnits units = PermutedUnits::kHidden;
   uint64_t seed = 0;
 };
 

@@ -44,14 +44,15 @@ TEST(PermuteTensor, KeepsTheFunctionOfAnMlp) {
              down = at::randn({6, 12}, f64);
   const auto x = at::randn({5, 6}, f64);
   const auto before = mlp(x, gate, up, down);
-  for (const PermuteConfig& config : {PermuteConfig{.hidden = true},
-                                      {.hidden = false, .mlp = true},
-                                      {.hidden = true, .mlp = true, .seed = 9}}) {
+  for (const PermuteConfig& config : {PermuteConfig{},
+                                      {.units = PermutedUnits::kMlp},
+                                      {.units = PermutedUnits::kBoth, .seed = 9}}) {
     const auto new_gate = permute_tensor(kLayer + "mlp.gate_proj.weight", gate, config);
     const auto new_up = permute_tensor(kLayer + "mlp.up_proj.weight", up, config);
     const auto new_down = permute_tensor(kLayer + "mlp.down_proj.weight", down, config);
     EXPECT_FALSE(at::equal(new_gate, gate));
-    const auto order = config.hidden ? seeded_order(6, config.seed, 0) : at::arange(6);
+    const auto order =
+        config.units != PermutedUnits::kMlp ? seeded_order(6, config.seed, 0) : at::arange(6);
     const auto after = mlp(x.index_select(1, order), new_gate, new_up, new_down);
     EXPECT_TRUE(at::allclose(after, before.index_select(1, order), 1e-12, 1e-12));
   }
@@ -76,7 +77,7 @@ TEST(PermuteTensor, MovesTheAxesThatCarryHiddenChannelsAndNoOther) {
        {kLayer + "input_layernorm.weight", kLayer + "post_attention_layernorm.weight",
         std::string("model.norm.weight")}) {
     EXPECT_TRUE(at::equal(permute_tensor(name, vector, {}), vector.index_select(0, order))) << name;
-    EXPECT_TRUE(at::equal(permute_tensor(name, vector, {.hidden = false, .mlp = true}), vector))
+    EXPECT_TRUE(at::equal(permute_tensor(name, vector, {.units = PermutedUnits::kMlp}), vector))
         << name;
   }
 }

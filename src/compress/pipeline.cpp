@@ -5,13 +5,17 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <memory>
 #include <set>
+#include <span>
 #include <utility>
 
 #include "base/error.h"
 #include "base/version.h"
 #include "calibration/hidden_states.h"
+#include "calibration/input_hessian.h"
 #include "compress/compress_linear.h"
+#include "compress/work.h"
 #include "model/block.h"
 
 namespace assay {
@@ -62,7 +66,7 @@ class Run {
         options_(options),
         type_(save_type(options.save_dtype)) {
     const Method& method = method_of(config);
-    if (!method.needs_calibration) return;
+    if (!method.needs.calibration()) return;
     require(calibration != nullptr && !calibration->sequences.empty(), "method ", method.name,
             " needs calibration text");
     calibrated_ = true;
@@ -72,21 +76,20 @@ class Run {
 
   CompressionReport walk() {
     const int64_t num_layers = checkpoint_.config().num_hidden_layers;
-    // A forward pass costs its products, selection and rounding a few operations a weight.
-    const double tokens = num_rows(), pass = 2 * tokens, compressing = 200;
-    total_ = static_cast<double>(num_layers) * (compressing + (calibrated_ ? 2 * pass : 0)) -
-             (calibrated_ ? pass : 0);
+    const CompressionWork cost =
+        compression_work(config_, checkpoint_.config(), calibrated_ ? num_rows() : 0);
+    total_ = cost.total(num_layers);
     for (int64_t layer = 0; layer < num_layers; ++layer) {
-      in_context("layer " + std::to_string(layer), [&] { walk_block(layer, pass, compressing); });
+      in_context("layer " + std::to_string(layer), [&] { walk_block(layer, cost); });
     }
     copy_the_rest();
     return std::move(report_);
   }
 
  private:
-  double num_rows() const {
-    double rows = 0;
-    for (const auto& batch : batches_) rows += static_cast<double>(batch.hidden.size(0));
+  int64_t num_rows() const {
+    int64_t rows = 0;
+    for (const auto& batch : batches_) rows += batch.hidden.size(0);
     return rows;
   }
 
@@ -95,31 +98,61 @@ class Run {
     if (options_.on_progress) options_.on_progress(done_, total_, stage);
   }
 
-  void walk_block(int64_t layer, double pass, double compressing) {
+  void walk_block(int64_t layer, const CompressionWork& cost) {
     const ModelConfig& model = checkpoint_.config();
     const std::string stage =
         "layer " + std::to_string(layer + 1) + " of " + std::to_string(model.num_hidden_layers);
     if (!calibrated_) {
       for (const std::string_view linear : block_linear_names()) {
         finish_linear(layer, linear, {});
-        advance(compressing / 7, stage);
+        advance(cost.compress / 7, stage);
       }
       return;
     }
-    std::map<std::string_view, at::Tensor> norms;
-    {
-      const Block dense = load_block(checkpoint_, layer);
-      norms = block_input_norms(dense, model, batches_, norm_sum());
+    Block block = load_block(checkpoint_, layer);
+    for (const auto together : linears_gathered_together(config_)) {
+      const auto statistics = gather(block, together);
+      advance(cost.gather, stage + ": statistics gathered");
+      for (const std::string_view linear : together) {
+        linear_of(block, linear) = Linear(finish_linear(layer, linear, statistics.at(linear)));
+        advance(cost.compress / 7, stage + ": " + std::string(linear));
+      }
     }
-    advance(pass, stage + ": statistics gathered");
-    const Block compressed = make_block(checkpoint_, layer, [&](std::string_view linear) {
-      auto weight = finish_linear(layer, linear, norms.at(linear));
-      advance(compressing / 7, stage);
-      return weight;
-    });
     if (layer + 1 == model.num_hidden_layers) return;
-    pass_through_(compressed, model, batches_);
-    advance(pass, stage + ": passed through");
+    pass_through_(block, model, batches_);
+    advance(cost.pass, stage + ": passed through");
+  }
+
+  // What the method wants to know of the inputs of these linears, for the block as it is.
+  std::map<std::string_view, InputStatistics> gather(const Block& block,
+                                                     std::span<const std::string_view> linears) {
+    const Needs needs = method_of(config_).needs;
+    std::set<std::string_view> sources;
+    for (const std::string_view linear : linears) sources.insert(first_with_same_input(linear));
+    std::map<std::string_view, InputNorms> norms;
+    std::map<std::string_view, InputHessian> hessians;
+    observe_block_inputs(
+        block, checkpoint_.config(), batches_,
+        [&](std::string_view linear, const at::Tensor& input, std::span<const int64_t> rows) {
+          if (!sources.contains(linear)) return;
+          if (needs.input_norms)
+            norms.try_emplace(linear, norm_sum()).first->second.add(input, rows);
+          if (needs.hessian) hessians[linear].add(input, rows);
+        });
+    std::map<std::string_view, InputStatistics> of_source, statistics;
+    for (const std::string_view source : sources) {
+      in_context(source, [&] {
+        InputStatistics& gathered = of_source[source];
+        if (needs.input_norms) gathered.norm = norms.at(source).norms();
+        if (needs.hessian) {
+          gathered.second_order = std::make_shared<SecondOrder>(hessians.at(source).hessian());
+        }
+      });
+    }
+    for (const std::string_view linear : linears) {
+      statistics[linear] = of_source.at(first_with_same_input(linear));
+    }
+    return statistics;
   }
 
   NormSum norm_sum() const {
@@ -129,11 +162,11 @@ class Run {
   }
 
   // Compresses, writes and reports one linear; returns the weight as stored.
-  at::Tensor finish_linear(int64_t layer, std::string_view linear, const at::Tensor& input_norm) {
+  at::Tensor finish_linear(int64_t layer, std::string_view linear, const InputStatistics& input) {
     return in_context(linear, [&] {
       const std::string name = linear_weight_name(layer, linear);
       const at::Tensor weight = checkpoint_.tensor(name);
-      CompressedLinear result = compress_linear(config_, {name, weight, input_norm});
+      CompressedLinear result = compress_linear(config_, {name, weight, input});
       const at::Tensor stored = as_stored(result.weight, type_, name);
       LinearReport report;
       report.tensor = name;
@@ -209,7 +242,7 @@ CompressionPlan plan_compression(const Checkpoint& checkpoint, const MethodConfi
   // A linear being compressed: decoded, metric, mask or codes, result and its norm in float64.
   const int64_t one_linear = largest * (4 + 4 + 1 + 4 + 8);
   plan.memory_bytes = std::max(one_linear, embedding * 4);
-  if (!method_of(config).needs_calibration) return plan;
+  if (!method_of(config).needs.calibration()) return plan;
   plan.calibration_sequences = samples;
   plan.calibration_tokens = samples * length;
   const int64_t rows = std::min(plan.calibration_tokens, std::max(options.batch_tokens, length));
@@ -217,9 +250,9 @@ CompressionPlan plan_compression(const Checkpoint& checkpoint, const MethodConfi
       4 * (3 * model.hidden_size + 2 * model.intermediate_size +
            2 * (model.num_attention_heads + model.num_key_value_heads) * model.head_dim);
   const int64_t hidden = plan.calibration_tokens * model.hidden_size * 4;
-  plan.memory_bytes =
-      hidden + std::max(embedding * 4, block * 4 + std::max(one_linear, rows * per_row));
-  plan.gflop = calibration_gflop(model, plan.calibration_tokens);
+  plan.memory_bytes = hidden + std::max(embedding * 4, block * 4 + statistics_bytes(config, model) +
+                                                           std::max(one_linear, rows * per_row));
+  plan.gflop = compression_work(config, model, plan.calibration_tokens).total(plan.num_layers);
   return plan;
 }
 

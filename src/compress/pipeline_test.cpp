@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "calibration/input_hessian.h"
 #include "compress/compress_linear.h"
 #include "compress/selection_plain.h"
 #include "model/block.h"
@@ -136,17 +137,80 @@ TEST_F(Pipeline, WandaAgreesWithTheDefinitionWrittenOut) {
   }
 }
 
+// GPTQ's pipeline written out, with one pass a block and (true_sequential) with four: each linear
+// is rounded for its inputs in the block as it then is.
+TEST_F(Pipeline, GptqAgreesWithTheDefinitionWrittenOut) {
+  using Names = std::vector<std::string_view>;
+  const Names all(block_linear_names().begin(), block_linear_names().end());
+  const std::vector<Names> in_turn{Names(all.begin(), all.begin() + 3),
+                                   {all[3]},
+                                   Names(all.begin() + 4, all.begin() + 6),
+                                   {all[6]}};
+  for (const bool true_sequential : {false, true}) {
+    SCOPED_TRACE(true_sequential);
+    const Json settings{
+        {"method", "gptq"}, {"bits", 3}, {"group_size", 16}, {"true_sequential", true_sequential}};
+    const auto config = std::get<GptqConfig>(method_config(settings));
+    const auto result = run(settings);
+    const auto forest = forest_of_sequences(kSequences);
+    std::vector<int64_t> rows;
+    for (const auto& ids : kSequences) rows.push_back(static_cast<int64_t>(ids.size()));
+    auto hidden = embed(checkpoint_.tensor("model.embed_tokens.weight"), forest);
+    for (int64_t layer = 0; layer < 3; ++layer) {
+      Block block = load_block(checkpoint_, layer);
+      for (const Names& together : true_sequential ? in_turn : std::vector<Names>{all}) {
+        std::map<std::string, InputHessian> hessians;
+        block_inputs(block, checkpoint_.config(), forest, hidden,
+                     [&](std::string_view linear, const at::Tensor& x) {
+                       hessians[std::string(linear)].add(x, rows);
+                     });
+        for (const std::string_view linear : together) {
+          const std::string name = linear_weight_name(layer, linear);
+          const auto weight = checkpoint_.tensor(name);
+          const auto hessian = hessians.at(std::string(linear)).hessian();
+          const auto order = column_order(hessian.diagonal(), ColumnOrder::kGiven, 16);
+          const auto expected = gptq(weight, inverse_factor(hessian, 0.01), order, config).values;
+          EXPECT_TRUE(at::equal(result.tensors.at(name), expected)) << name;
+          linear_of(block, linear) = Linear(expected);
+        }
+      }
+      hidden = block_forward(block, checkpoint_.config(), forest, hidden);
+    }
+  }
+}
+
+TEST_F(Pipeline, SweepsReportBitsZerosAndWhatTheyCouldNotDo) {
+  const auto joint = run({{"method", "sparsegpt"}, {"pattern", "2:4"}, {"bits", 4}});
+  for (const LinearReport& linear : joint.report.linears) {
+    const double sparsity =
+        static_cast<double>(linear.zeros) / static_cast<double>(linear.elements());
+    EXPECT_GE(sparsity, 0.5) << linear.tensor;
+    EXPECT_NEAR(linear.bits, 1 + 4 * (1 - sparsity) + 20.0 / static_cast<double>(linear.cols),
+                1e-9);
+    EXPECT_EQ(linear.levels_per_group, 16);
+    EXPECT_EQ(linear.group_size, linear.cols);
+  }
+  const auto act = run({{"method", "gptq"}, {"bits", 4}, {"group_size", 24}, {"desc_act", true}});
+  EXPECT_EQ(act.report.linears[0].group_size, 64);        // groups lie scattered over the row
+  EXPECT_EQ(act.report.linears[0].levels_per_group, 48);  // 3 groups of 16 levels
+  EXPECT_THAT(act.report.linears[0].note, testing::HasSubstr("groups of 24 leave one of 16"));
+}
+
 TEST_F(Pipeline, ResultsDependNeitherOnBatchesNorOnThreads) {
-  const Json settings{{"method", "wanda"}, {"pattern", "2:4"}};
-  const int64_t threads = num_threads();
-  set_num_threads(1);
-  const auto one = run(settings, {.batch_tokens = 1});
-  set_num_threads(2);
-  const auto two = run(settings, {.batch_tokens = 1000});
-  set_num_threads(threads);
-  for (const auto& [name, tensor] : one.tensors)
-    EXPECT_TRUE(at::equal(tensor, two.tensors.at(name))) << name;
-  EXPECT_EQ(to_json(one.report), to_json(two.report));
+  for (const Json& settings : {Json{{"method", "wanda"}, {"pattern", "2:4"}},
+                               Json{{"method", "sparsegpt"}, {"sparsity", 0.6}},
+                               Json{{"method", "gptq"}, {"bits", 3}, {"desc_act", true}}}) {
+    SCOPED_TRACE(settings.dump());
+    const int64_t threads = num_threads();
+    set_num_threads(1);
+    const auto one = run(settings, {.batch_tokens = 1});
+    set_num_threads(2);
+    const auto two = run(settings, {.batch_tokens = 1000});
+    set_num_threads(threads);
+    for (const auto& [name, tensor] : one.tensors)
+      EXPECT_TRUE(at::equal(tensor, two.tensors.at(name))) << name;
+    EXPECT_EQ(to_json(one.report), to_json(two.report));
+  }
 }
 
 TEST_F(Pipeline, ReportCountsWhatWasWritten) {

@@ -9,9 +9,7 @@
 
 namespace assay {
 
-struct RtnConfig {
-  QuantizerConfig quantizer;
-};
+struct RtnConfig : QuantizerConfig {};
 
 struct RtnResult {
   at::Tensor codes;  // [out_features, in_features] uint8

@@ -3,76 +3,14 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
 #include "base/error.h"
+#include "compress/group_grid.h"
 #include "compress/metric.h"
 #include "compress/row_blocks.h"
 
 namespace assay {
 namespace {
-
-struct Grid {
-  float scale = 1, zero = 0;
-};
-
-// Half to even for |x| < 2^22, which every x / scale is (adding 1.5 * 2^23 leaves no fraction
-// bits); it vectorizes.
-float round_half_even(float x) {
-  constexpr float kShift = 12582912.0f;
-  return (x + kShift) - kShift;
-}
-
-float code_of(float x, Grid grid, float max_code) {
-  return std::min(std::max(round_half_even(x / grid.scale) + grid.zero, 0.0f), max_code);
-}
-
-float value_of(float code, Grid grid) { return grid.scale * (code - grid.zero); }
-
-Grid grid_of_range(float lo, float hi, const QuantizerConfig& config, float max_code) {
-  const float scale = (hi - lo) / max_code;
-  return {scale, config.sym ? (max_code + 1) / 2 : round_half_even(-lo / scale)};
-}
-
-// The best of 80 shrunken ranges by sum |error|^2.4, the first of equals.
-Grid search_grid(const float* x, int64_t n, float lo, float hi, const QuantizerConfig& config,
-                 float max_code) {
-  Grid best = grid_of_range(lo, hi, config, max_code);
-  double least = std::numeric_limits<double>::infinity();
-  for (int step = 0; step < 80; ++step) {
-    const auto shrink = static_cast<float>(1 - step / 100.0);
-    const Grid grid = grid_of_range(shrink * lo, shrink * hi, config, max_code);
-    double error = 0;
-    for (int64_t i = 0; i < n; ++i) {
-      error += std::pow(std::abs(value_of(code_of(x[i], grid, max_code), grid) - x[i]), 2.4f);
-    }
-    if (error < least) {
-      least = error;
-      best = grid;
-    }
-  }
-  return best;
-}
-
-Grid grid_of_group(const float* x, int64_t n, const QuantizerConfig& config, float max_code) {
-  const auto [min, max] = std::minmax_element(x, x + n);
-  float lo = std::min(*min, 0.0f), hi = std::max(*max, 0.0f);
-  if (config.sym) {
-    hi = std::max(-lo, hi);
-    if (lo < 0 || !config.parity_one_sided) lo = -hi;
-  }
-  if (lo == 0 && hi == 0) {
-    lo = -1;
-    hi = 1;
-  }
-  // A range below the smallest float of full precision has no scale to divide by.
-  require((hi - lo) / max_code >= std::numeric_limits<float>::min() && std::isfinite(hi - lo),
-          "quantizer: a group spans [", lo, ", ", hi, "], which float32 cannot divide into ",
-          max_code, " steps");
-  return config.mse ? search_grid(x, n, lo, hi, config, max_code)
-                    : grid_of_range(lo, hi, config, max_code);
-}
 
 // fn(row, group, first column, width), rows in parallel.
 template <class Fn>
@@ -110,17 +48,23 @@ QuantGrid fit_grid(const at::Tensor& weight, const QuantizerConfig& config) {
   const int64_t groups = (cols + group_size - 1) / group_size;
   QuantGrid grid{at::empty({rows, groups}, at::kFloat), at::empty({rows, groups}, at::kFloat),
                  group_size, (int64_t{1} << config.bits) - 1};
-  const auto max_code = static_cast<float>(grid.max_code);
   const float* in = values.const_data_ptr<float>();
   float* scale = grid.scale.data_ptr<float>();
   float* zero = grid.zero.data_ptr<float>();
-  for_each_group(
-      rows, cols, group_size, [&](int64_t row, int64_t group, int64_t first, int64_t width) {
-        const Grid fitted = grid_of_group(in + row * cols + first, width, config, max_code);
-        scale[row * groups + group] = fitted.scale;
-        zero[row * groups + group] = fitted.zero;
-      });
+  for_each_group(rows, cols, group_size,
+                 [&](int64_t row, int64_t group, int64_t first, int64_t width) {
+                   const GroupGrid fitted =
+                       fit_group({in + row * cols + first, static_cast<size_t>(width)}, config);
+                   scale[row * groups + group] = fitted.scale;
+                   zero[row * groups + group] = fitted.zero;
+                 });
   return grid;
+}
+
+std::vector<int64_t> consecutive_groups(int64_t cols, int64_t group_size) {
+  std::vector<int64_t> groups;
+  for (int64_t j = 0; j < cols; ++j) groups.push_back(group_size == -1 ? 0 : j / group_size);
+  return groups;
 }
 
 at::Tensor quantize(const at::Tensor& weight, const QuantGrid& grid) {
@@ -134,7 +78,7 @@ at::Tensor quantize(const at::Tensor& weight, const QuantGrid& grid) {
   const auto max_code = static_cast<float>(grid.max_code);
   for_each_group(rows, cols, grid.group_size,
                  [&](int64_t row, int64_t group, int64_t first, int64_t width) {
-                   const Grid g{scale[row * groups + group], zero[row * groups + group]};
+                   const GroupGrid g{scale[row * groups + group], zero[row * groups + group]};
                    for (int64_t i = row * cols + first; i < row * cols + first + width; ++i) {
                      out[i] = static_cast<uint8_t>(code_of(in[i], g, max_code));
                    }
@@ -155,7 +99,7 @@ at::Tensor dequantize(const at::Tensor& codes, const QuantGrid& grid) {
   float* out = values.data_ptr<float>();
   for_each_group(rows, cols, grid.group_size,
                  [&](int64_t row, int64_t group, int64_t first, int64_t width) {
-                   const Grid g{scale[row * groups + group], zero[row * groups + group]};
+                   const GroupGrid g{scale[row * groups + group], zero[row * groups + group]};
                    for (int64_t i = row * cols + first; i < row * cols + first + width; ++i) {
                      out[i] = value_of(static_cast<float>(in[i]), g);
                    }

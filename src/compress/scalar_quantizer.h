@@ -11,6 +11,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+#include <vector>
+
 namespace assay {
 
 struct QuantizerConfig {
@@ -37,6 +40,9 @@ struct QuantGrid {
 // the same bits for any number of threads. Error(kBadInput) on a wrong shape or range, or a weight
 // that is not finite.
 QuantGrid fit_grid(const at::Tensor& weight, const QuantizerConfig& config);
+
+// The group of each column: 0 0 ... 1 1 ..., group_size columns each; one group for -1.
+std::vector<int64_t> consecutive_groups(int64_t cols, int64_t group_size);
 
 // Codes [rows, cols] uint8 of `weight` on `grid`, and the float32 values that codes stand for.
 at::Tensor quantize(const at::Tensor& weight, const QuantGrid& grid);

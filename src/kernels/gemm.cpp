@@ -204,16 +204,20 @@ void multiply_panels(const PackedWeight& weight, const float* x, int64_t num_row
 }
 
 void multiply(const PackedWeight& weight, const float* x, int64_t num_rows, float* y,
-              Output output) {
+              int64_t y_stride, Output output) {
   const int64_t row_blocks = (num_rows + kRowBlock - 1) / kRowBlock;
   const int64_t panel_blocks = (weight.num_panels() + kPanelBlock - 1) / kPanelBlock;
   parallel_for(row_blocks * panel_blocks, [&](int64_t i) {
     const int64_t r = i / panel_blocks * kRowBlock, p = i % panel_blocks * kPanelBlock;
     multiply_panels(weight, x + r * weight.in_features, std::min(kRowBlock, num_rows - r), p,
                     std::min(p + kPanelBlock, weight.num_panels()),
-                    y + r * weight.out_features + p * weight.panel_width, weight.out_features,
-                    output);
+                    y + r * y_stride + p * weight.panel_width, y_stride, output);
   });
+}
+
+void multiply(const PackedWeight& weight, const float* x, int64_t num_rows, float* y,
+              Output output) {
+  multiply(weight, x, num_rows, y, weight.out_features, output);
 }
 
 }  // namespace assay::kernels

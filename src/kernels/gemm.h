@@ -37,6 +37,10 @@ enum class Output { kWrite, kAdd };  // y = x W^T or y += x W^T
 void multiply(const PackedWeight& weight, const float* x, int64_t num_rows, float* y,
               Output output = Output::kWrite);
 
+// The same where rows of y lie `y_stride` floats apart.
+void multiply(const PackedWeight& weight, const float* x, int64_t num_rows, float* y,
+              int64_t y_stride, Output output);
+
 // Columns of panels [first_panel, last_panel) of y for some rows, on the calling thread: y has
 // `y_stride` floats a row and starts at the first panel's first column.
 void multiply_panels(const PackedWeight& weight, const float* x, int64_t num_rows,

@@ -43,6 +43,9 @@ struct Block {
   Linear q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj;
 };
 
+// The linear of that name, to be looked at or replaced. Error(kInternal) on an unknown name.
+Linear& linear_of(Block& block, std::string_view name);
+
 // The names of the seven linears of a block in module order, as in the checkpoint:
 // "self_attn.q_proj", ...
 std::span<const std::string_view> block_linear_names();

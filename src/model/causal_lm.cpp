@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/error.h"
@@ -26,6 +27,15 @@ at::Tensor vector_of(const Checkpoint& checkpoint, const std::string& name, int6
 }  // namespace
 
 std::span<const std::string_view> block_linear_names() { return kLinears; }
+
+Linear& linear_of(Block& block, std::string_view name) {
+  constexpr std::array kMembers{&Block::q_proj,   &Block::k_proj,    &Block::v_proj,
+                                &Block::o_proj,   &Block::gate_proj, &Block::up_proj,
+                                &Block::down_proj};
+  const auto found = std::ranges::find(kLinears, name);
+  if (found == kLinears.end()) fail(ErrorKind::kInternal, "no linear '", name, "' in a block");
+  return block.*kMembers[static_cast<size_t>(found - kLinears.begin())];
+}
 
 std::string linear_weight_name(int64_t layer, std::string_view linear) {
   return "model.layers." + std::to_string(layer) + "." + std::string(linear) + ".weight";

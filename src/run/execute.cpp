@@ -140,8 +140,8 @@ class StudyRun {
                              (variant == nullptr || is_compressed(*variant, output_));
     if (!is_finished) {
       ask_open_tasks(arm, variant, answers);
-    } else if (variant != nullptr && variant->needs_calibration) {
-      progress_.skip(plan_.cost.calibrate_gflop);
+    } else if (variant != nullptr) {
+      progress_.skip(variant->compress_gflop);
     }
     // Also where an earlier run was killed between its last answer and this.
     if (variant != nullptr && !plan_.study.keep_checkpoints) {

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/progress.h"
-#include "calibration/hidden_states.h"
+#include "compress/work.h"
 #include "run/resources.h"
 
 namespace assay {
@@ -31,10 +31,17 @@ int64_t model_memory(const ModelConfig& c) {
          (weights + kBatchRows * row + (kBatchRows + c.max_position_embeddings) * keys_and_values);
 }
 
-int64_t compress_memory(const ModelConfig& c, const std::optional<StudyCalibration>& calibration) {
+// Of the variant that needs the most.
+int64_t compress_memory(const ModelConfig& c, const std::optional<StudyCalibration>& calibration,
+                        const std::vector<PlannedVariant>& variants) {
   const int64_t tokens = calibration ? calibration->samples * calibration->length : 0;
+  int64_t statistics = 0;
+  for (const PlannedVariant& variant : variants) {
+    if (variant.method) statistics = std::max(statistics, statistics_bytes(*variant.method, c));
+  }
   // The decoded block, its packed copy, the compressed copy; hidden states and one linear's input.
-  return 4 * (3 * block_parameters(c) + tokens * (c.hidden_size + c.intermediate_size));
+  return statistics +
+         4 * (3 * block_parameters(c) + tokens * (c.hidden_size + c.intermediate_size));
 }
 
 int64_t checkpoint_bytes(const ModelConfig& c) {
@@ -42,15 +49,19 @@ int64_t checkpoint_bytes(const ModelConfig& c) {
               c.vocab_size * c.hidden_size * (c.tie_word_embeddings ? 1 : 2));
 }
 
-PlannedVariant planned(const StudyVariant& variant, const Study& study) {
+PlannedVariant planned(const StudyVariant& variant, const Study& study, const ModelConfig& model) {
   PlannedVariant planned{.variant = variant, .method = std::nullopt};
   if (variant.method.empty()) return planned;
   Json settings{{"method", variant.method}};
   settings.update(variant.settings);
   planned.method = method_config(settings);
-  planned.needs_calibration = method_of(*planned.method).needs_calibration;
+  planned.needs_calibration = method_of(*planned.method).needs.calibration();
   require(!planned.needs_calibration || study.calibration, "method ", variant.method,
           " needs calibration text: give the study a 'calibration'");
+  const int64_t tokens =
+      planned.needs_calibration ? study.calibration->samples * study.calibration->length : 0;
+  planned.compress_gflop =
+      compression_work(*planned.method, model, tokens).total(model.num_hidden_layers);
   return planned;
 }
 
@@ -100,19 +111,13 @@ PlanCost cost_of(const Plan& plan) {
   cost.memory_bytes = model_memory(config);
   if (compresses)
     cost.memory_bytes =
-        std::max(cost.memory_bytes, compress_memory(config, plan.study.calibration));
+        std::max(cost.memory_bytes, compress_memory(config, plan.study.calibration, plan.variants));
   const auto num_methods =
       std::ranges::count_if(plan.variants, [](const auto& v) { return v.method.has_value(); });
   cost.disk_bytes = checkpoint_bytes(config) *
                     (plan.study.keep_checkpoints ? num_methods : std::min<int64_t>(num_methods, 1));
-  if (plan.study.calibration) {
-    cost.calibrate_gflop =
-        calibration_gflop(config, plan.study.calibration->samples * plan.study.calibration->length);
-  }
   cost.total_gflop = cost.ask_gflop * static_cast<double>(plan.variants.size() + 1);
-  for (const auto& variant : plan.variants) {
-    if (variant.needs_calibration) cost.total_gflop += cost.calibrate_gflop;
-  }
+  for (const auto& variant : plan.variants) cost.total_gflop += variant.compress_gflop;
   return cost;
 }
 
@@ -154,8 +159,9 @@ Plan make_plan(Study study) {
             .policy = {},
             .cost = {}};
   for (const StudyVariant& variant : plan.study.variants) {
-    plan.variants.push_back(
-        in_context("variant '" + variant.name + "'", [&] { return planned(variant, plan.study); }));
+    plan.variants.push_back(in_context("variant '" + variant.name + "'", [&] {
+      return planned(variant, plan.study, plan.base.config());
+    }));
   }
   for (const StudyTask& task : plan.study.tasks) {
     plan.tasks.push_back(in_context("task '" + task.label() + "'", [&] {
@@ -176,7 +182,7 @@ Plan make_plan(Study study) {
 std::string plan_text(const Plan& plan, double gflops) {
   std::string text = fmt::format("study {}: {}\n", plan.study.name, plan.base.description());
   text += fmt::format("  variants ({}):\n", plan.variants.size());
-  for (const auto& [variant, method, needs_calibration] : plan.variants) {
+  for (const auto& [variant, method, needs_calibration, gflop] : plan.variants) {
     const char* control = variant.control == Control::kPositive   ? ", positive control"
                           : variant.control == Control::kNegative ? ", negative control"
                                                                   : "";

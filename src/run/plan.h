@@ -20,6 +20,7 @@ struct PlannedVariant {
   StudyVariant variant;
   std::optional<MethodConfig> method;  // nothing for a checkpoint compressed elsewhere
   bool needs_calibration = false;
+  double compress_gflop = 0;  // 0 for a checkpoint compressed elsewhere
 };
 
 struct PlanCost {
@@ -27,7 +28,6 @@ struct PlanCost {
   int64_t disk_bytes = 0;        // at the most, in the output folder
   int64_t rows_per_variant = 0;  // tokens through the blocks, prefixes shared
   double ask_gflop = 0;          // per variant
-  double calibrate_gflop = 0;    // per variant that is calibrated
   double total_gflop = 0;
 };
 

@@ -29,7 +29,7 @@ void compress_into(const fs::path& folder, const Plan& plan, const PlannedVarian
                    const CalibrationSet* calibration, Progress& progress) {
   FolderExport target(folder, plan.base.config(), "float32", ExistingFolder::kReplace);
   CompressOptions options;
-  const double budget = variant.needs_calibration ? plan.cost.calibrate_gflop : 0;
+  const double budget = variant.compress_gflop;
   double reported = 0;
   options.on_progress = [&](double done, double total, const std::string& stage) {
     progress.stage(variant.variant.name + ": compress, " + stage);
@@ -68,7 +68,7 @@ Checkpoint variant_checkpoint(const Plan& plan, const PlannedVariant& variant,
       fs::exists(folder / "config.json") && fs::exists(record) &&
       parse_json(read_file(record), record.string()).value("identity", std::string()) == identity;
   if (is_made) {
-    if (variant.needs_calibration) progress.skip(plan.cost.calibrate_gflop);
+    progress.skip(variant.compress_gflop);
     return Checkpoint::open(folder);
   }
   in_context(name, [&] {

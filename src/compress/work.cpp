@@ -1,0 +1,67 @@
+#include "compress/work.h"
+
+#include <algorithm>
+#include <array>
+
+namespace assay {
+namespace {
+
+using Names = std::span<const std::string_view>;
+
+constexpr std::array<std::string_view, 7> kAll{
+    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+    "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
+constexpr std::array<Names, 1> kTogether{Names(kAll)};
+constexpr std::array<Names, 4> kInTurn{Names(kAll).subspan(0, 3), Names(kAll).subspan(3, 1),
+                                       Names(kAll).subspan(4, 2), Names(kAll).subspan(6, 1)};
+
+// A few operations a weight for selection and rounding.
+constexpr double kPerWeight = 200;
+
+}  // namespace
+
+std::span<const Names> linears_gathered_together(const MethodConfig& config) {
+  const auto* gptq = std::get_if<GptqConfig>(&config);
+  return gptq != nullptr && gptq->true_sequential ? std::span<const Names>(kInTurn) : kTogether;
+}
+
+double CompressionWork::total(int64_t num_layers) const {
+  const auto layers = static_cast<double>(num_layers);
+  return layers * (num_gathers * gather + compress) + (layers - 1) * pass;
+}
+
+CompressionWork compression_work(const MethodConfig& config, const ModelConfig& model,
+                                 int64_t tokens) {
+  const auto hidden = static_cast<double>(model.hidden_size),
+             mlp = static_cast<double>(model.intermediate_size),
+             heads = static_cast<double>(model.num_attention_heads * model.head_dim),
+             kv = static_cast<double>(model.num_key_value_heads * model.head_dim),
+             rows = static_cast<double>(tokens);
+  const double weights = hidden * (2 * heads + 2 * kv) + 3 * hidden * mlp;
+  CompressionWork work;
+  work.compress = weights * kPerWeight / 1e9;
+  if (tokens == 0) return work;
+  work.num_gathers = static_cast<double>(linears_gathered_together(config).size());
+  work.pass = 2 * rows * weights / 1e9;
+  work.gather = work.pass - 2 * rows * hidden * mlp / 1e9;  // down_proj's product is left out
+  if (!method_of(config).needs.hessian) return work;
+  // Of the three inputs of width hidden_size (q's, o's, gate's) and that of down_proj: the Hessian,
+  // its factor (2/3 n^3), and the sweep over every row that reads it.
+  const double inputs = 2 * hidden * hidden + heads * heads + mlp * mlp;
+  const double cubes = 2 * hidden * hidden * hidden + heads * heads * heads + mlp * mlp * mlp;
+  const double sweeps = hidden * hidden * (heads + 2 * kv) + heads * heads * hidden +
+                        2 * hidden * hidden * mlp + mlp * mlp * hidden;
+  work.gather += rows * inputs / 1e9 / work.num_gathers;
+  work.compress += (2 * cubes / 3 + sweeps) / 1e9;
+  return work;
+}
+
+int64_t statistics_bytes(const MethodConfig& config, const ModelConfig& model) {
+  if (!method_of(config).needs.hessian) return 0;
+  const int64_t heads = model.num_attention_heads * model.head_dim, mlp = model.intermediate_size;
+  const int64_t largest = std::max({heads, mlp, model.hidden_size});
+  return 4 * (2 * model.hidden_size * model.hidden_size + heads * heads + mlp * mlp +
+              4 * largest * largest);
+}
+
+}  // namespace assay

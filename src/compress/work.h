@@ -1,0 +1,37 @@
+#pragma once
+// How much a compression computes, for plans and progress, and which linears it looks at together.
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "compress/methods.h"
+#include "model/config.h"
+
+namespace assay {
+
+// The linears of a block in the groups whose inputs are gathered in one pass: all seven, or (GPTQ's
+// true_sequential) q, k and v; o; gate and up; down, each behind the compressed ones before it.
+std::span<const std::span<const std::string_view>> linears_gathered_together(
+    const MethodConfig& config);
+
+// GFLOP of one block.
+struct CompressionWork {
+  double gather = 0;  // one pass that gathers statistics
+  double num_gathers = 0;
+  double compress = 0;  // of all seven linears
+  double pass = 0;      // the pass through the compressed block
+
+  double total(int64_t num_layers) const;  // the last block is not passed through
+};
+
+// `tokens` of calibration; 0 for a method without.
+CompressionWork compression_work(const MethodConfig& config, const ModelConfig& model,
+                                 int64_t tokens);
+
+// Memory of the statistics of one block and of what a sweep derives from them: the Hessians of its
+// four inputs, and four copies of the largest while it is factored.
+int64_t statistics_bytes(const MethodConfig& config, const ModelConfig& model);
+
+}  // namespace assay
