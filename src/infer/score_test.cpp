@@ -238,6 +238,48 @@ TEST(Score, IsBitEqualForAnyBatchOrderSubsetAndNumberOfThreads) {
   }
 }
 
+// With linears in 8 bits, whose activations are quantized row by row.
+TEST(Score, OfAnInt8ModelIsBitEqualForAnyBatchAndNumberOfThreads) {
+  auto tiny = tiny_model(5);
+  const auto requests = mixed_requests(2, 60);
+  const auto dense = score(tiny.model, requests, {});
+  const LlmInt8Options options{.threshold = 3};
+  for (size_t i = 0; i < tiny.layers.size(); ++i) {
+    const auto& w = tiny.layers[i];
+    Block& block = tiny.model.blocks[i];
+    block.q_proj = Linear::llm_int8(w.q, options);
+    block.k_proj = Linear::llm_int8(w.k, options);
+    block.v_proj = Linear::llm_int8(w.v, options);
+    block.o_proj = Linear::llm_int8(w.o, options);
+    block.gate_proj = Linear::llm_int8(w.gate, options);
+    block.up_proj = Linear::llm_int8(w.up, options);
+    block.down_proj = Linear::llm_int8(w.down, options);
+  }
+  const auto before = num_threads();
+  const auto expected = score(tiny.model, requests, {});
+  for (const int64_t threads : {1, 3}) {
+    set_num_threads(threads);
+    for (const int64_t batch_tokens : {1, 7, 333}) {
+      const auto results =
+          score(tiny.model, requests, {.batch_tokens = batch_tokens, .on_batch = {}});
+      for (size_t i = 0; i < requests.size(); ++i) {
+        expect_same(results[i], expected[i], "batch " + std::to_string(batch_tokens));
+      }
+    }
+  }
+  set_num_threads(before);
+  double squares = 0, tokens = 0;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    squares += std::pow(expected[i].log_likelihood - dense[i].log_likelihood, 2);
+    tokens += static_cast<double>(expected[i].num_tokens);
+  }
+  EXPECT_GT(squares, 0);
+  EXPECT_LT(std::sqrt(squares / tokens), 0.1);  // nats a token; measured 0.04
+
+  tiny.model.lm_head = Linear::llm_int8(tiny.lm_head, options);
+  EXPECT_THROW(score(tiny.model, requests, {}), Error);  // the head's kernel takes float32
+}
+
 TEST(Score, SharesPrefixesAndCountsWhatItComputes) {
   // Rows: 1 2 3 | 4 | 5 6 (the last token of a request is never read): 1 2 3 4, 1 2 3 5 6, and 1 2
   // 3 again.

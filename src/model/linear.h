@@ -4,30 +4,50 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <variant>
 
 #include "kernels/gemm.h"
+#include "kernels/int8_mixed.h"
 
 namespace assay {
 
-// y = x W^T for float32 x [tokens, in_features], W [out_features, in_features]. Every output
-// element is summed over in_features in one fixed order, so a row's result depends on that row
-// alone: not on the number of rows, nor on threads. The weight is repacked once for the kernel; the
-// dense copy is not kept.
+using kernels::LlmInt8Options;
+
+// y = x W^T for float32 x [tokens, in_features], W [out_features, in_features]. A row's result
+// depends on that row alone, to the bit: not on the number of rows, nor on threads. The one
+// exception is an 8-bit linear with the outlier columns of the batch, as published. The weight is
+// repacked once for the kernel; the dense copy is not kept.
 class Linear {
  public:
   Linear() = default;
+  // In float32: every element is summed over in_features in one fixed order (kernels/gemm.h).
   explicit Linear(const at::Tensor& weight);
+
+  // In 8 bits with outliers apart (kernels/int8_mixed.h): of a float32 weight [out, in], or of the
+  // codes [out, in] int8 and absmax [out] float32 that a checkpoint stores. Error(kBadInput) on a
+  // wrong dtype, shape or threshold, or a weight that has no scale.
+  static Linear llm_int8(const at::Tensor& weight, const LlmInt8Options& options);
+  static Linear llm_int8(const at::Tensor& codes, const at::Tensor& absmax,
+                         const LlmInt8Options& options);
 
   at::Tensor operator()(const at::Tensor& x) const;  // [tokens, in] -> [tokens, out]
   void write_(const at::Tensor& x,
               at::Tensor& y) const;  // y = x W^T into contiguous memory that is there
   void add_(const at::Tensor& x, at::Tensor& y) const;  // y += x W^T
-  int64_t in_features() const { return packed_.in_features; }
-  int64_t out_features() const { return packed_.out_features; }
-  const kernels::PackedWeight& packed() const { return packed_; }
+  int64_t in_features() const;
+  int64_t out_features() const;
+  // The float32 weight for kernels that take it (the head's). Error(kInternal) of an 8-bit linear.
+  const kernels::PackedWeight& packed() const;
 
  private:
-  kernels::PackedWeight packed_;
+  struct Int8 {
+    kernels::Int8Weight weight;
+    LlmInt8Options options;
+  };
+
+  void multiply_into(const at::Tensor& x, at::Tensor& y, kernels::Output output) const;
+
+  std::variant<kernels::PackedWeight, Int8> weight_;
 };
 
 }  // namespace assay
