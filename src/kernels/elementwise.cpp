@@ -131,8 +131,9 @@ RotaryTable::RotaryTable(int64_t head_dim, double theta, int64_t num_positions)
   }
 }
 
-void RotaryTable::rotate_(float* x, int64_t num_rows, int64_t num_heads,
-                          std::span<const int32_t> positions) const {
+template <bool kBack>
+void RotaryTable::turn_(float* x, int64_t num_rows, int64_t num_heads,
+                        std::span<const int32_t> positions) const {
   in_blocks(num_rows, 64, [&](int64_t first, int64_t last) {
     for (int64_t r = first; r < last; ++r) {
       const int64_t at = positions[static_cast<size_t>(r)] * half_;
@@ -140,13 +141,23 @@ void RotaryTable::rotate_(float* x, int64_t num_rows, int64_t num_heads,
       for (int64_t h = 0; h < num_heads; ++h) {
         float *low = x + (r * num_heads + h) * 2 * half_, *high = low + half_;
         for (int64_t i = 0; i < half_; ++i) {
-          const float a = low[i], b = high[i];
-          low[i] = a * cosine[i] - b * sine[i];
-          high[i] = b * cosine[i] + a * sine[i];
+          const float a = low[i], b = high[i], s = kBack ? -sine[i] : sine[i];
+          low[i] = a * cosine[i] - b * s;
+          high[i] = b * cosine[i] + a * s;
         }
       }
     }
   });
+}
+
+void RotaryTable::rotate_(float* x, int64_t num_rows, int64_t num_heads,
+                          std::span<const int32_t> positions) const {
+  turn_<false>(x, num_rows, num_heads, positions);
+}
+
+void RotaryTable::rotate_back_(float* x, int64_t num_rows, int64_t num_heads,
+                               std::span<const int32_t> positions) const {
+  turn_<true>(x, num_rows, num_heads, positions);
 }
 
 }  // namespace assay::kernels

@@ -27,9 +27,16 @@ class RotaryTable {
   // x [num_rows, num_heads * head_dim], row r at positions[r]
   void rotate_(float* x, int64_t num_rows, int64_t num_heads,
                std::span<const int32_t> positions) const;
+  // The opposite turn, which takes a gradient back through rotate_.
+  void rotate_back_(float* x, int64_t num_rows, int64_t num_heads,
+                    std::span<const int32_t> positions) const;
   int64_t num_positions() const { return num_positions_; }
 
  private:
+  template <bool kBack>
+  void turn_(float* x, int64_t num_rows, int64_t num_heads,
+             std::span<const int32_t> positions) const;
+
   int64_t half_, num_positions_;
   std::vector<float> cosines_, sines_;  // [num_positions, half]
 };
