@@ -1,0 +1,348 @@
+#include "calibration/gradients.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/types.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+#include <map>
+
+#include "base/error.h"
+#include "base/thread_pool.h"
+#include "io/safetensors_writer.h"
+#include "model/block.h"
+#include "model/tiny_model.h"
+
+namespace assay {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The definition: the whole model in float64 tensor operations.
+class SlowModel {
+ public:
+  explicit SlowModel(const Checkpoint& checkpoint) : config(checkpoint.config()) {
+    for (const auto& record : checkpoint.tensors())
+      weights[record.name] = checkpoint.tensor(record.name).to(at::kDouble).clone();
+  }
+
+  at::Tensor norm(const at::Tensor& x, const std::string& name) const {
+    return weights.at(name) * x * (x.square().mean(1, true) + config.rms_norm_eps).rsqrt();
+  }
+
+  at::Tensor linear(const at::Tensor& x, int64_t layer, const std::string& name) const {
+    return x.matmul(weights.at(linear_weight_name(layer, name)).t());
+  }
+
+  // [rows, heads * head_dim] -> [heads, rows, head_dim]
+  at::Tensor heads(const at::Tensor& x, int64_t count) const {
+    return x.view({x.size(0), count, config.head_dim}).transpose(0, 1);
+  }
+
+  at::Tensor rotated(const at::Tensor& x) const {  // [heads, rows, head_dim], half-split
+    const int64_t half = config.head_dim / 2, rows = x.size(1);
+    const auto exponent =
+        at::arange(half, at::kDouble) * (-2.0 / static_cast<double>(config.head_dim));
+    const auto frequency = at::pow(config.rope_theta, exponent);
+    const auto angle = at::outer(at::arange(rows, at::kDouble), frequency);
+    const auto low = x.narrow(2, 0, half), high = x.narrow(2, half, half);
+    return at::cat({low * angle.cos() - high * angle.sin(), high * angle.cos() + low * angle.sin()},
+                   2);
+  }
+
+  at::Tensor block(const at::Tensor& x, int64_t layer) const {
+    const std::string prefix = "model.layers." + std::to_string(layer) + ".";
+    const int64_t rows = x.size(0), group = config.num_attention_heads / config.num_key_value_heads;
+    const auto in = norm(x, prefix + "input_layernorm.weight");
+    const auto q =
+        rotated(heads(linear(in, layer, "self_attn.q_proj"), config.num_attention_heads));
+    const auto k = rotated(heads(linear(in, layer, "self_attn.k_proj"), config.num_key_value_heads))
+                       .repeat_interleave(group, 0);
+    const auto v = heads(linear(in, layer, "self_attn.v_proj"), config.num_key_value_heads)
+                       .repeat_interleave(group, 0);
+    const auto later = at::ones({rows, rows}).triu(1).to(at::kBool);
+    const auto scores =
+        q.matmul(k.transpose(1, 2)) / std::sqrt(static_cast<double>(config.head_dim));
+    const auto attended = scores.masked_fill(later, -INFINITY).softmax(-1).matmul(v);
+    const auto middle =
+        x + linear(attended.transpose(0, 1).reshape({rows, -1}), layer, "self_attn.o_proj");
+    const auto mlp = norm(middle, prefix + "post_attention_layernorm.weight");
+    const auto gate = linear(mlp, layer, "mlp.gate_proj");
+    return middle + linear(gate * at::sigmoid(gate) * linear(mlp, layer, "mlp.up_proj"), layer,
+                           "mlp.down_proj");
+  }
+
+  at::Tensor embedded(const std::vector<int32_t>& ids) const {
+    return weights.at("model.embed_tokens.weight").index_select(0, at::tensor(ids, at::kLong));
+  }
+
+  at::Tensor loss(const std::vector<int32_t>& ids) const {
+    auto x = embedded(ids);
+    for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) x = block(x, layer);
+    const auto& head =
+        weights.at(config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight");
+    const auto logits = norm(x, "model.norm.weight").matmul(head.t());
+    const auto targets = at::tensor(ids, at::kLong).narrow(0, 1, x.size(0) - 1);
+    const auto all = logits.narrow(0, 0, x.size(0) - 1).log_softmax(-1);
+    return -all.gather(1, targets.unsqueeze(1)).mean();
+  }
+
+  ModelConfig config;
+  std::map<std::string, at::Tensor> weights;
+};
+
+std::map<std::string, GradientAggregate> gathered(
+    const Checkpoint& checkpoint, const std::vector<std::vector<int32_t>>& sequences,
+    const GradientOptions& options = {}) {
+  std::map<std::string, GradientAggregate> result;
+  aggregate_gradients(
+      checkpoint, sequences,
+      [&](int64_t layer, std::string_view linear, const GradientAggregate& aggregate) {
+        result[linear_weight_name(layer, linear)] = {aggregate.l1.clone(), aggregate.l2.clone()};
+      },
+      options);
+  return result;
+}
+
+// Sums over samples of whole-model gradients.
+std::map<std::string, GradientAggregate> gathered_slowly(
+    SlowModel& model, const std::vector<std::vector<int32_t>>& sequences) {
+  std::map<std::string, GradientAggregate> sums;
+  for (const auto& ids : sequences) {
+    for (int64_t layer = 0; layer < model.config.num_hidden_layers; ++layer) {
+      for (const std::string_view linear : block_linear_names()) {
+        auto& weight = model.weights.at(linear_weight_name(layer, linear));
+        weight = weight.detach().requires_grad_(true);
+      }
+    }
+    model.loss(ids).backward();
+    for (const auto& [name, weight] : model.weights) {
+      if (!weight.requires_grad()) continue;
+      auto& sum = sums[name];
+      const auto g = weight.grad();
+      sum.l1 = sum.l1.defined() ? sum.l1 + g.abs() : g.abs();
+      sum.l2 = sum.l2.defined() ? sum.l2 + g.square() : g.square();
+    }
+  }
+  for (auto& [name, sum] : sums) sum.l2 = sum.l2.sqrt();
+  return sums;
+}
+
+double largest_difference(const at::Tensor& got, const at::Tensor& expected) {
+  return ((got.to(at::kDouble) - expected.to(at::kDouble)).abs().max() / expected.abs().max())
+      .item<double>();
+}
+
+std::vector<int32_t> some_ids(int64_t count, int64_t seed) {
+  std::vector<int32_t> ids;
+  for (int64_t i = 0; i < count; ++i)
+    ids.push_back(static_cast<int32_t>((i * i * 7 + i * seed + seed) % 320));
+  return ids;
+}
+
+class Gradients : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ =
+        new fs::path(fs::temp_directory_path() / ("assay_gradients_" + std::to_string(::getpid())));
+    write_tiny_model(*folder_ / "tied", {.seed = 3});
+    write_tiny_model(*folder_ / "untied", {.seed = 4,
+                                           .hidden_size = 48,
+                                           .intermediate_size = 80,
+                                           .num_hidden_layers = 3,
+                                           .num_attention_heads = 6,
+                                           .num_key_value_heads = 2,
+                                           .tie_word_embeddings = false});
+  }
+  static void TearDownTestSuite() {
+    fs::remove_all(*folder_);
+    delete folder_;
+  }
+
+  static Checkpoint open(const std::string& name) { return Checkpoint::open(*folder_ / name); }
+
+  static fs::path* folder_;
+};
+
+fs::path* Gradients::folder_ = nullptr;
+
+// The slow model is the project's model: float32 against float64 over two blocks.
+TEST_F(Gradients, TheDefinitionIsTheModelThatIsScored) {
+  const auto checkpoint = open("tied");
+  const SlowModel slow(checkpoint);
+  const auto ids = some_ids(40, 5);
+  auto x = slow.embedded(ids);
+  for (int64_t layer = 0; layer < 2; ++layer) {
+    const auto entering = x.to(at::kFloat);
+    const auto fast = block_forward(load_block(checkpoint, layer), checkpoint.config(),
+                                    forest_of_sequences({ids}), entering);
+    x = slow.block(entering.to(at::kDouble), layer);
+    EXPECT_LE(largest_difference(fast, x), 1e-5) << layer;
+  }
+  const auto losses = aggregate_gradients(checkpoint, {ids}, [](auto&&...) {});
+  ASSERT_EQ(losses.size(), 1u);
+  EXPECT_NEAR(losses[0], slow.loss(ids).item<double>(), 1e-5);
+}
+
+// (loss(w + h) - loss(w - h)) / 2h in float64 with h = 1e-5 is off by about h^2, far below the
+// rounding of the float32 gradient: 2e-5 of the matrix's largest one.
+TEST_F(Gradients, AgreeWithCentralDifferences) {
+  const auto checkpoint = open("tied");
+  SlowModel slow(checkpoint);
+  const auto ids = some_ids(12, 3);
+  for (const auto& [name, aggregate] : gathered(checkpoint, {ids})) {
+    auto& weight = slow.weights.at(name);
+    const double largest = aggregate.l1.max().item<double>();
+    for (int64_t probe = 0; probe < 6; ++probe) {
+      const int64_t row = probe * 11 % weight.size(0), col = probe * 17 % weight.size(1);
+      const double before = weight[row][col].item<double>(), h = 1e-5;
+      weight[row][col] = before + h;
+      const double above = slow.loss(ids).item<double>();
+      weight[row][col] = before - h;
+      const double below = slow.loss(ids).item<double>();
+      weight[row][col] = before;
+      EXPECT_NEAR(aggregate.l1[row][col].item<double>(), std::abs(above - below) / (2 * h),
+                  2e-5 * largest)
+          << name << " " << row << " " << col;
+    }
+  }
+}
+
+// Samples of different lengths; 130 and 330 tokens cross blocks of attention rows and of sums.
+TEST_F(Gradients, AgreeWithWholeModelDifferentiation) {
+  for (const std::string model : {"tied", "untied"}) {
+    const auto checkpoint = open(model);
+    const std::vector<std::vector<int32_t>> sequences{some_ids(9, 1), some_ids(2, 2),
+                                                      some_ids(130, 7), some_ids(330, 9)};
+    SlowModel slow(checkpoint);
+    const auto expected = gathered_slowly(slow, sequences);
+    const auto got = gathered(checkpoint, sequences);
+    ASSERT_EQ(got.size(), expected.size());
+    for (const auto& [name, aggregate] : got) {
+      ASSERT_EQ(aggregate.l1.sizes(), expected.at(name).l1.sizes()) << name;
+      EXPECT_LE(largest_difference(aggregate.l1, expected.at(name).l1), 2e-5) << model << name;
+      EXPECT_LE(largest_difference(aggregate.l2, expected.at(name).l2), 2e-5) << model << name;
+    }
+  }
+}
+
+// sqrt(g^2) in float32 is |g| to one unit in the last place, but where g^2 leaves the range.
+TEST_F(Gradients, OfOneSampleAreTheSameInBothNorms) {
+  for (const auto& [name, aggregate] : gathered(open("tied"), {some_ids(30, 4)})) {
+    EXPECT_TRUE(at::allclose(aggregate.l1, aggregate.l2, 1e-6, 1e-18)) << name;
+    EXPECT_GT(aggregate.l1.sum().item<double>(), 0) << name;
+  }
+}
+
+void expect_same_bits(const std::map<std::string, GradientAggregate>& a,
+                      const std::map<std::string, GradientAggregate>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (const auto& [name, aggregate] : a) {
+    EXPECT_TRUE(at::equal(aggregate.l1, b.at(name).l1)) << name;
+    EXPECT_TRUE(at::equal(aggregate.l2, b.at(name).l2)) << name;
+  }
+}
+
+TEST_F(Gradients, AreTheSameBitsForAnyThreadsAndOnDisk) {
+  const auto checkpoint = open("untied");
+  const std::vector<std::vector<int32_t>> sequences{some_ids(150, 1), some_ids(20, 2)};
+  const int64_t before = num_threads();
+  set_num_threads(1);
+  const auto one = gathered(checkpoint, sequences);
+  set_num_threads(2);
+  expect_same_bits(one, gathered(checkpoint, sequences));
+  expect_same_bits(one,
+                   gathered(checkpoint, sequences, {.memory_limit = 0, .spill_folder = *folder_}));
+  set_num_threads(before);
+  EXPECT_EQ(gradient_state_bytes(checkpoint.config(), 170), 4u * 4 * 170 * 48);
+}
+
+TEST_F(Gradients, ComeLayerByLayerFromTheLastWithProgress) {
+  const auto checkpoint = open("tied");
+  std::vector<std::string> order;
+  double last = 0, total = 0;
+  aggregate_gradients(checkpoint, {some_ids(8, 1), some_ids(5, 1)},
+                      [&](int64_t layer, std::string_view linear, const GradientAggregate&) {
+                        order.push_back(linear_weight_name(layer, linear));
+                      },
+                      {.on_progress = [&](double done, double of, const std::string&) {
+                        EXPECT_GT(done, last);
+                        last = done;
+                        total = of;
+                      }});
+  EXPECT_NEAR(last, total, 1e-9 * total);
+  ASSERT_EQ(order.size(), 14u);
+  EXPECT_EQ(order.front(), "model.layers.1.self_attn.q_proj.weight");
+  EXPECT_EQ(order.back(), "model.layers.0.mlp.down_proj.weight");
+}
+
+// By hand from the float32 gradients of the single samples: half(g), times 100, summed in float16.
+TEST_F(Gradients, InTheReferencesFloat16RoundAsThere) {
+  const auto checkpoint = open("tied");
+  const std::vector<std::vector<int32_t>> sequences{some_ids(9, 1), some_ids(20, 2)};
+  const auto first = gathered(checkpoint, {sequences[0]}),
+             second = gathered(checkpoint, {sequences[1]});
+  for (const auto& [name, aggregate] : gathered(checkpoint, sequences, {.reference_scale = 100})) {
+    const auto scaled = [&name = name](const std::map<std::string, GradientAggregate>& sample) {
+      return sample.at(name).l1.to(at::kHalf).to(at::kFloat) * 100;
+    };
+    const auto a = scaled(first), b = scaled(second);
+    ASSERT_EQ(aggregate.l1.scalar_type(), at::kHalf);
+    EXPECT_TRUE(at::equal(aggregate.l1, a.to(at::kHalf) + b.to(at::kHalf))) << name;
+    EXPECT_TRUE(at::equal(aggregate.l2, (a * a + b * b).sqrt().to(at::kHalf))) << name;
+  }
+}
+
+// The model with one linear times `factor`.
+fs::path write_scaled(const fs::path& folder, const Checkpoint& checkpoint, const std::string& name,
+                      double factor) {
+  fs::create_directories(folder);
+  fs::copy_file(folder.parent_path() / "tied" / "config.json", folder / "config.json",
+                fs::copy_options::overwrite_existing);
+  std::vector<TensorDeclaration> declared;
+  for (const auto& record : checkpoint.tensors()) {
+    declared.push_back(
+        {record.name, dtype_named("F32"), {record.shape.begin(), record.shape.end()}});
+  }
+  SafetensorsWriter writer(folder / "model.safetensors", declared);
+  for (const auto& record : checkpoint.tensors()) {
+    auto tensor = checkpoint.tensor(record.name);
+    if (record.name == name) tensor = tensor * factor;
+    const std::span values(tensor.const_data_ptr<float>(), static_cast<size_t>(tensor.numel()));
+    writer.write(record.name, std::as_bytes(values));
+  }
+  writer.commit();
+  return folder;
+}
+
+std::string error_of(const Checkpoint& checkpoint,
+                     const std::vector<std::vector<int32_t>>& sequences) {
+  try {
+    gathered(checkpoint, sequences);
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+TEST_F(Gradients, StatesThatAreNotFiniteNameTheLayer) {
+  const auto checkpoint = open("tied");
+  const auto large =
+      write_scaled(*folder_ / "large", checkpoint, "model.layers.1.mlp.up_proj.weight", 2e38);
+  EXPECT_EQ(error_of(Checkpoint::open(large), {some_ids(5, 1), some_ids(7, 1)}),
+            "model.layers.1: the hidden states of sample 0 are not finite");
+}
+
+TEST_F(Gradients, RefusesSamplesWithoutALoss) {
+  const auto checkpoint = open("tied");
+  EXPECT_EQ(error_of(checkpoint, {}), "gradients: no calibration sequence");
+  EXPECT_EQ(error_of(checkpoint, {{1, 2}, {3}}),
+            "gradients: sample 1 has 1 tokens; a loss needs 2");
+  EXPECT_EQ(error_of(checkpoint, {{1, 320}}),
+            "sample 0: token id 320 is outside the vocabulary of 320");
+}
+
+}  // namespace
+}  // namespace assay
