@@ -120,10 +120,10 @@ Tensors gradients(const Case& c, Isa isa = best_isa()) {
 class AttentionGradientCases : public testing::TestWithParam<Case> {};
 
 TEST_P(AttentionGradientCases, AgreesWithAutomaticDifferentiation) {
-  const auto& [shape, length] = GetParam();
+  const AttentionShape shape = GetParam().shape;
   const auto t = gradients(GetParam());
   const auto q = leaf(t.queries), k = leaf(t.keys), v = leaf(t.values);
-  const int64_t group = shape.num_heads / shape.num_kv_heads, n = length;
+  const int64_t group = shape.num_heads / shape.num_kv_heads, n = GetParam().length;
   const auto heads = [&](const at::Tensor& x, int64_t count) {
     return x.view({n, count, shape.head_dim}).transpose(0, 1);
   };
