@@ -57,51 +57,6 @@ class Boundaries {
   std::optional<ScratchMemory> scratch_;
 };
 
-// Sums over samples of one linear.
-class Aggregator {
- public:
-  Aggregator(int64_t out_features, int64_t in_features, std::optional<double> reference_scale)
-      : scale_(reference_scale),
-        l1_(at::zeros({out_features, in_features}, at::kFloat)),
-        squares_(at::zeros({out_features, in_features}, at::kFloat)) {}
-
-  void add(const at::Tensor& gradient) {
-    const float* g = gradient.const_data_ptr<float>();
-    float *l1 = l1_.mutable_data_ptr<float>(), *squares = squares_.mutable_data_ptr<float>();
-    const int64_t count = l1_.numel();
-    parallel_for((count + kRange - 1) / kRange, [&](int64_t range) {
-      const int64_t first = range * kRange, last = std::min(count, first + kRange);
-      if (scale_) return add_as_reference(g, first, last, l1, squares);
-      for (int64_t i = first; i < last; ++i) {
-        l1[i] += std::abs(g[i]);
-        squares[i] += g[i] * g[i];
-      }
-    });
-  }
-
-  GradientAggregate finish() {
-    GradientAggregate result{l1_, squares_.sqrt_()};
-    if (scale_) result = {result.l1.to(at::kHalf), result.l2.to(at::kHalf)};
-    require(is_finite(result.l1) && is_finite(result.l2), "the gradient is not finite",
-            scale_ ? " in float16" : "");
-    return result;
-  }
-
- private:
-  void add_as_reference(const float* g, int64_t first, int64_t last, float* l1,
-                        float* squares) const {
-    const auto half = [](float value) { return static_cast<float>(c10::Half(value)); };
-    for (int64_t i = first; i < last; ++i) {
-      const float scaled = std::abs(half(g[i]) * static_cast<float>(*scale_));
-      l1[i] = half(l1[i] + half(scaled));
-      squares[i] += scaled * scaled;
-    }
-  }
-
-  std::optional<double> scale_;
-  at::Tensor l1_, squares_;
-};
-
 // A block's linears in both directions: forward x -> x W^T, back dy -> dy W.
 struct TwoWayBlock {
   Block forward;
@@ -403,7 +358,7 @@ class Run {
 
   void backward(int64_t layer) {
     const TwoWayBlock block = load_two_way(checkpoint_, layer);
-    std::map<std::string_view, Aggregator> sums;
+    std::map<std::string_view, GradientSums> sums;
     for (const std::string_view linear : block_linear_names()) {
       const Linear& back = block.back.at(linear);
       sums.try_emplace(linear, back.in_features(), back.out_features(), options_.reference_scale);
@@ -441,6 +396,48 @@ class Run {
 };
 
 }  // namespace
+
+GradientSums::GradientSums(int64_t out_features, int64_t in_features,
+                           std::optional<double> reference_scale)
+    : scale_(reference_scale),
+      l1_(at::zeros({out_features, in_features}, at::kFloat)),
+      squares_(at::zeros({out_features, in_features}, at::kFloat)) {}
+
+void GradientSums::add(const at::Tensor& gradient) {
+  require(gradient.sizes() == l1_.sizes() && gradient.scalar_type() == at::kFloat,
+          "gradient sums: expected float32 ", l1_.sizes(), ", got ", gradient.scalar_type(), " ",
+          gradient.sizes());
+  const auto contiguous = gradient.contiguous();
+  const float* g = contiguous.const_data_ptr<float>();
+  float *l1 = l1_.mutable_data_ptr<float>(), *squares = squares_.mutable_data_ptr<float>();
+  const int64_t count = l1_.numel();
+  parallel_for((count + kRange - 1) / kRange, [&](int64_t range) {
+    const int64_t first = range * kRange, last = std::min(count, first + kRange);
+    if (scale_) return add_as_reference(g, first, last, l1, squares);
+    for (int64_t i = first; i < last; ++i) {
+      l1[i] += std::abs(g[i]);
+      squares[i] += g[i] * g[i];
+    }
+  });
+}
+
+void GradientSums::add_as_reference(const float* g, int64_t first, int64_t last, float* l1,
+                                    float* squares) const {
+  const auto half = [](float value) { return static_cast<float>(c10::Half(value)); };
+  for (int64_t i = first; i < last; ++i) {
+    const float scaled = std::abs(half(g[i]) * static_cast<float>(*scale_));
+    l1[i] = half(l1[i] + half(scaled));
+    squares[i] += scaled * scaled;
+  }
+}
+
+GradientAggregate GradientSums::finish() const {
+  const auto type = scale_ ? at::kHalf : at::kFloat;
+  const GradientAggregate result{l1_.to(type), squares_.sqrt().to(type)};
+  require(is_finite(result.l1) && is_finite(result.l2), "the gradient is not finite",
+          scale_ ? " in float16" : "");
+  return result;
+}
 
 uint64_t gradient_state_bytes(const ModelConfig& config, int64_t tokens) {
   return sizeof(float) * static_cast<uint64_t>(config.num_hidden_layers + 1) *

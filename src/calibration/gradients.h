@@ -33,11 +33,30 @@ struct GradientAggregate {
   const at::Tensor& of(GradientNorm norm) const { return norm == GradientNorm::kL1 ? l1 : l2; }
 };
 
+// The sums over samples of one linear. With a reference_scale they are kept as in the reference: g
+// rounds to float16, L1 sums |scale * g| in float16, L2 sums (scale * g)^2 in float32 and its root
+// rounds to float16.
+class GradientSums {
+ public:
+  GradientSums(int64_t out_features, int64_t in_features, std::optional<double> reference_scale);
+
+  void add(const at::Tensor& gradient);  // of a sample, [out_features, in_features] float32
+  // Nothing may be added afterwards: L1 may be the sums themselves. Error(kBadInput) on a sum that
+  // is not finite.
+  GradientAggregate finish() const;
+
+ private:
+  void add_as_reference(const float* g, int64_t first, int64_t last, float* l1,
+                        float* squares) const;
+
+  std::optional<double> scale_;
+  at::Tensor l1_, squares_;
+};
+
 struct GradientOptions {
   uint64_t memory_limit = uint64_t{4} << 30;  // bytes of hidden states that may stay in memory
   std::filesystem::path spill_folder = {};    // of the file above it; empty = the system's
-  // Set, aggregates are kept as in the reference: g rounds to float16, L1 sums |scale * g| in
-  // float16, L2 sums (scale * g)^2 in float32 and its root rounds to float16.
+  // Set, sums are kept as in the reference (GradientSums).
   std::optional<double> reference_scale = std::nullopt;
   // Told after every sample of every pass, in GFLOP of products, with what is being done.
   std::function<void(double done, double total, const std::string& stage)> on_progress = {};

@@ -1,5 +1,5 @@
 // GBLM's masks of block 0 of SmolLM2 against the authors' formulas in PyTorch
-// (tests/golden/make_gblm_golden.py).
+// (tests/golden/make_gblm_golden.py), and of one linear against their code.
 
 #include <gtest/gtest.h>
 #include <torch/types.h>
@@ -33,10 +33,10 @@ std::vector<std::vector<int32_t>> golden_sequences(int64_t vocab_size) {
   return sequences;
 }
 
-std::string row_hash(const at::Tensor& keep) {
+std::string row_hash(const at::Tensor& keep, size_t digits) {
   const auto pruned = keep.logical_not().to(at::kByte).contiguous();
   const std::span bytes(pruned.const_data_ptr<uint8_t>(), static_cast<size_t>(pruned.numel()));
-  return sha256_hex(std::as_bytes(bytes)).substr(0, 2);
+  return sha256_hex(std::as_bytes(bytes)).substr(0, digits);
 }
 
 // Rows whose mask is not the golden one (2 hex digits of SHA-256 a row), and those of them that
@@ -50,14 +50,14 @@ Difference difference(const at::Tensor& score, const at::Tensor& keep, const std
   Difference result;
   for (int64_t row = 0; row < keep.size(0); ++row) {
     const std::string expected = golden.substr(static_cast<size_t>(2 * row), 2);
-    if (row_hash(keep[row]) == expected) continue;
+    if (row_hash(keep[row], 2) == expected) continue;
     ++result.rows;
     const auto order = std::get<1>(score[row].sort(/*stable=*/true, 0, false));
     const int64_t boundary = (~keep[row]).sum().item<int64_t>();
     auto swapped = keep[row].clone();
     swapped[order[boundary - 1].item<int64_t>()] = true;
     swapped[order[boundary].item<int64_t>()] = false;
-    result.beyond_boundary += row_hash(swapped) != expected;
+    result.beyond_boundary += row_hash(swapped, 2) != expected;
   }
   return result;
 }
@@ -107,6 +107,73 @@ TEST(GblmGolden, MasksOfSmolLm2AreTheAuthors) {
     // Gradients of two float32 programs differ in the sixth digit: of 5184 rows 2 to 7 have two
     // scores at the boundary that are as close.
     EXPECT_LE(rows, 12);
+  }
+}
+
+// The generator of fixture T3.
+class Generator {
+ public:
+  double operator()() {
+    uint32_t sum = 0;
+    for (int i = 0; i < 4; ++i) {
+      state_ = state_ * 1664525u + 1013904223u;
+      sum += state_ >> 16;
+    }
+    return (static_cast<double>(sum) - 131070) / 65536;
+  }
+
+ private:
+  uint32_t state_ = 8765;
+};
+
+// [8, 256] of g() / divisor, as float16 holds it.
+at::Tensor half_matrix(Generator& g, double divisor) {
+  auto matrix = at::empty({8, 256});
+  for (int64_t i = 0; i < matrix.numel(); ++i)
+    matrix.mutable_data_ptr<float>()[i] = static_cast<float>(g() / divisor);
+  return matrix.to(at::kHalf).to(at::kFloat);
+}
+
+// tests/golden/make_gblm_parity_golden.py: the authors' own code on one float16 linear.
+TEST(GblmGolden, ParityMasksAreTheAuthors) {
+  const Json golden =
+      parse_json(read_file(ASSAY_SOURCE_DIR "/tests/golden/gblm_parity.json"), "golden");
+  Generator g;
+  const auto weight = half_matrix(g, 16);
+  auto tokens = at::empty({512, 256});
+  for (int64_t token = 0; token < 512; ++token) {
+    const double common = g();
+    for (int64_t j = 0; j < 256; ++j) {
+      tokens.mutable_data_ptr<float>()[token * 256 + j] =
+          static_cast<float>((g() + common / 2) * static_cast<double>(1 + j % 5));
+    }
+  }
+  InputNorms norms;
+  norms.add(tokens.to(at::kHalf).to(at::kFloat), std::vector<int64_t>(kNumSequences, 128));
+  GradientSums sums(8, 256, 100.0);
+  for (int64_t sample = 0; sample < kNumSequences; ++sample) sums.add(half_matrix(g, 64));
+  const auto gradient = sums.finish();
+
+  const auto parity = [](GblmScore score, GradientNorm norm) {
+    return GblmConfig{
+        .score = score, .norm = norm, .parity_sample_count = true, .parity_half = true};
+  };
+  struct Run {
+    const char* name;
+    GblmConfig config;
+  };
+  std::vector<Run> runs{{"blend_l1", parity(GblmScore::kBlend, GradientNorm::kL1)},
+                        {"blend_l2", parity(GblmScore::kBlend, GradientNorm::kL2)},
+                        {"blend_l2_2:4", parity(GblmScore::kBlend, GradientNorm::kL2)},
+                        {"gradient_l1", parity(GblmScore::kGradient, GradientNorm::kL1)},
+                        {"inverse_l2", parity(GblmScore::kInverse, GradientNorm::kL2)}};
+  runs[2].config.pattern = NmPattern{2, 4};
+  for (const Run& run : runs) {
+    SCOPED_TRACE(run.name);
+    const auto keep = gblm_keep_mask(weight, norms.norms(), gradient.of(run.config.norm),
+                                     kNumSequences, run.config);
+    for (int64_t row = 0; row < 8; ++row)
+      EXPECT_EQ(row_hash(keep[row], 8), golden[run.name][static_cast<size_t>(row)]) << row;
   }
 }
 
