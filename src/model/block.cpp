@@ -241,6 +241,35 @@ void block_inputs(const Block& block, const ModelConfig& config, const TokenFore
                         scratch, observe);
 }
 
+at::Tensor attention_output(const Linear& q_proj, const Linear& k_proj, const Linear& v_proj,
+                            const ModelConfig& config, const ForestLayout& layout,
+                            const at::Tensor& normed) {
+  const auto rows = static_cast<int64_t>(layout.positions.size());
+  require(normed.dim() == 2 && normed.size(0) == rows, "attention_output: expected ", rows,
+          " rows, got ", normed.sizes());
+  auto queries = q_proj(normed), keys = k_proj(normed);
+  const auto values = v_proj(normed);
+  layout.rotary.rotate_(keys.mutable_data_ptr<float>(), rows, config.num_key_value_heads,
+                        layout.positions);
+  layout.rotary.rotate_(queries.mutable_data_ptr<float>(), rows, config.num_attention_heads,
+                        layout.positions);
+  std::vector<int64_t> all(static_cast<size_t>(rows));
+  std::iota(all.begin(), all.end(), 0);
+  auto attended = at::empty({rows, queries.size(1)}, at::kFloat);
+  kernels::attention({.num_heads = config.num_attention_heads,
+                      .num_kv_heads = config.num_key_value_heads,
+                      .head_dim = config.head_dim},
+                     query_runs(layout, all, {}, queries, keys, values, attended));
+  return attended;
+}
+
+at::Tensor gated_output(const Linear& gate_proj, const Linear& up_proj, const at::Tensor& x) {
+  auto gate = gate_proj(x);
+  const auto up = up_proj(x);
+  kernels::silu_times_(gate.mutable_data_ptr<float>(), up.const_data_ptr<float>(), gate.numel());
+  return gate;
+}
+
 at::Tensor embed(const at::Tensor& embed_tokens, const TokenForest& forest) {
   const int64_t vocab_size = embed_tokens.size(0), width = embed_tokens.size(1);
   require(embed_tokens.scalar_type() == at::kFloat, "embed: embeddings must be float32");

@@ -95,6 +95,15 @@ void block_forward_(const Block& block, const ModelConfig& config, const ForestL
                     const PathCache& path, const std::optional<std::vector<int64_t>>& wanted_rows,
                     at::Tensor& hidden, BlockScratch& scratch);
 
+// Parts of a block that methods look at alone, each row as in the whole block, to the bit.
+// The input of o_proj: what each row of the forest attends to, for `normed` [rows, hidden_size]
+// behind the input norm.
+at::Tensor attention_output(const Linear& q_proj, const Linear& k_proj, const Linear& v_proj,
+                            const ModelConfig& config, const ForestLayout& layout,
+                            const at::Tensor& normed);
+// The input of down_proj, silu(gate(x)) * up(x), for x [rows, hidden_size] behind the second norm.
+at::Tensor gated_output(const Linear& gate_proj, const Linear& up_proj, const at::Tensor& x);
+
 // A block whose seven weights come from `weight_of(linear name)` (so that compressed weights can be
 // put in), norms from the checkpoint.
 Block make_block(const Checkpoint& checkpoint, int64_t layer,
