@@ -120,24 +120,19 @@ at::Tensor awq_scaled_values(const at::Tensor& weight, const at::Tensor& scale,
   require(weight.dim() == 2 && weight.scalar_type() == at::kFloat && scale.dim() == 1 &&
               scale.scalar_type() == at::kFloat && scale.size(0) == weight.size(1),
           "awq: weight ", weight.sizes(), " cannot take a scale of ", scale.sizes());
-  const auto w = weight.contiguous(), s = scale.contiguous();
   const int64_t rows = weight.size(0), cols = weight.size(1);
   const int64_t width = awq_group_width(cols, config);
-  auto values = at::empty({rows, cols}, at::kFloat);
-  const float *from = w.const_data_ptr<float>(), *by = s.const_data_ptr<float>();
-  float* to = values.data_ptr<float>();
+  const auto values = (weight * scale).contiguous();
+  float* out = values.data_ptr<float>();
   for_each_row_block(rows, cols, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
-      const float* source = from + row * cols;
-      float* out = to + row * cols;
-      for (int64_t j = 0; j < cols; ++j) out[j] = source[j] * by[j];
       for (int64_t first = 0; first < cols; first += width) {
-        awq_round_group(out + first, std::min(width, cols - first), config, out + first);
+        float* group = out + row * cols + first;
+        awq_round_group(group, std::min(width, cols - first), config, group);
       }
-      for (int64_t j = 0; j < cols; ++j) out[j] /= by[j];
     }
   });
-  return values;
+  return values.div_(scale);
 }
 
 GridSearch least_loss(int64_t num_points, int64_t num_parts,

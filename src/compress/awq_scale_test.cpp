@@ -118,11 +118,11 @@ LinearCase linear_case(uint64_t seed, int64_t tokens, int64_t out, int64_t in) {
 }
 
 TEST(SearchLinearScale, AgreesWithItsDefinitionInBothForms) {
-  for (const int64_t tokens : {40, 900}) {  // over the tokens, and over their Gram matrix
-    for (const uint64_t seed : {1u, 2u, 3u}) {
+  for (const int64_t tokens : {40, 300}) {  // over the tokens, and over their Gram matrix
+    for (const uint64_t seed : {1u, 2u}) {
       for (const AwqScaleRule rule : {AwqScaleRule::kInputs, AwqScaleRule::kDuo}) {
         SCOPED_TRACE(testing::Message() << tokens << ' ' << seed);
-        const auto c = linear_case(seed, tokens, 500, 160);
+        const auto c = linear_case(seed, tokens, 300, 96);
         const AwqQuantizerConfig config{.bits = 3, .group_size = 32};
         const auto fast = search_linear_scale(c.weight, c.inputs, rule, config);
         const auto plain = search_linear_scale_plain(c.weight, c.inputs, rule, config);
@@ -131,7 +131,7 @@ TEST(SearchLinearScale, AgreesWithItsDefinitionInBothForms) {
         // The plain loss takes differences of float32 outputs: their rounding is 1e-7 of the
         // output, 1e-5 of the difference.
         EXPECT_NEAR(fast.search.loss / plain.search.loss, 1, 1e-5);
-        EXPECT_LE(fast.search.parts_seen, 60);
+        EXPECT_LE(fast.search.parts_seen, 40);
       }
     }
   }
@@ -147,8 +147,8 @@ TEST(SearchLinearScale, SalientChannelsArePaidFor) {
 
 TEST(SearchLinearScale, DoesNotDependOnTheNumberOfThreads) {
   const int64_t threads = num_threads();
-  for (const int64_t tokens : {40, 900}) {
-    const auto c = linear_case(5, tokens, 500, 160);
+  for (const int64_t tokens : {40, 300}) {
+    const auto c = linear_case(5, tokens, 300, 96);
     set_num_threads(1);
     const auto one = search_linear_scale(c.weight, c.inputs, AwqScaleRule::kInputs, {});
     set_num_threads(2);

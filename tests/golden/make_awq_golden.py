@@ -99,7 +99,7 @@ def run(layer, hidden, rotary, bits, group, tools):
     golden = {"bits": bits, "group_size": group, "pairs": [], "clip": {}}
     for producer, consumers, scale in scales:
         golden["pairs"].append({"producer": producer, "consumers": list(consumers),
-                                "every_8th": [float(f"{v:.7g}") for v in scale[::8]]})
+                                "scale": scale.numpy().astype("<f4").tobytes().hex()})
     for name, bound in clips:
         steps = ((1 - bound.squeeze(-1) / before[name]) * 20).round().to(int)
         stride = max(1, steps.shape[0] // 36)
