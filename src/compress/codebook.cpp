@@ -266,9 +266,10 @@ at::Tensor unnest_absmax(const NestedAbsmax& nested) {
 
 CodebookResult codebook_quantize(const at::Tensor& weight, const CodebookConfig& config) {
   check_config(config);
-  require_finite_matrix(weight, "codebook: weight");
+  require(at::isFloatingType(weight.scalar_type()), "codebook: weight must be floating point, got ",
+          weight.scalar_type());
   const auto in_order = weight.to(at::kFloat).contiguous();
-  require_finite_matrix(in_order, "codebook: weight as float32");
+  require_finite_matrix(in_order, "codebook: weight in float32");
   const int64_t blocks = (weight.numel() + config.block_size - 1) / config.block_size;
   CodebookResult result;
   result.codes = at::empty(weight.sizes(), at::kByte);

@@ -295,6 +295,7 @@ TEST(Codebook, RefusesWhatItCannotQuantize) {
       },
       ThrowsMessage<Error>(HasSubstr("not finite")));
   EXPECT_THROW(codebook_quantize(torch::ones({4}), {}), Error);
+  EXPECT_THROW(codebook_quantize(torch::ones({1, 4}, torch::kInt), {}), Error);
   EXPECT_THAT([] { codebook_dequantize(bytes({16}).unsqueeze(0), torch::ones({1}), {}); },
               ThrowsMessage<Error>(HasSubstr("below 16, got 16")));
   EXPECT_THROW(codebook_dequantize(bytes({1}).unsqueeze(0), torch::ones({2}), {}), Error);
