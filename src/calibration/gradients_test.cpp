@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "calibration/gradient_store.h"
 #include "io/safetensors_writer.h"
 #include "model/block.h"
 #include "model/tiny_model.h"
@@ -293,6 +294,30 @@ TEST_F(Gradients, InTheReferencesFloat16RoundAsThere) {
     EXPECT_TRUE(at::equal(aggregate.l1, a.to(at::kHalf) + b.to(at::kHalf))) << name;
     EXPECT_TRUE(at::equal(aggregate.l2, (a * a + b * b).sqrt().to(at::kHalf))) << name;
   }
+}
+
+TEST_F(Gradients, AreKeptForTheWholeModelInMemoryAndOnDisk) {
+  const auto checkpoint = open("untied");
+  const std::vector<std::vector<int32_t>> sequences{some_ids(20, 1), some_ids(9, 2)};
+  const auto expected = gathered(checkpoint, sequences);
+  for (const uint64_t limit : {uint64_t{0}, uint64_t{1} << 30}) {
+    const GradientOptions options{.memory_limit = limit, .spill_folder = *folder_};
+    const GradientStore l1(checkpoint, sequences, GradientNorm::kL1, options),
+        l2(checkpoint, sequences, GradientNorm::kL2, options);
+    EXPECT_EQ(l1.num_samples(), 2);
+    // Three blocks: q and o [48, 48], k and v [16, 48], three of [80, 48].
+    EXPECT_EQ(GradientStore::bytes(checkpoint.config(), options), 4u * 3 * 48 * (96 + 32 + 240));
+    for (int64_t layer = 0; layer < 3; ++layer) {
+      for (const std::string_view linear : block_linear_names()) {
+        const auto& aggregate = expected.at(linear_weight_name(layer, linear));
+        EXPECT_TRUE(at::equal(l1.gradient(layer, linear), aggregate.l1)) << linear;
+        EXPECT_TRUE(at::equal(l2.gradient(layer, linear), aggregate.l2)) << linear;
+      }
+    }
+    EXPECT_THROW(l1.gradient(3, "mlp.up_proj"), Error);
+  }
+  const GradientStore half(checkpoint, sequences, GradientNorm::kL2, {.reference_scale = 100});
+  EXPECT_EQ(half.gradient(0, "mlp.up_proj").scalar_type(), at::kHalf);
 }
 
 // The model with one linear times `factor`.

@@ -61,8 +61,8 @@ TEST(DsnotGolden, MasksAreTheAuthors) {
   gathered.add(fixture.tokens, std::vector<int64_t>(4, kTokens / 4));
   const auto moments = gathered.moments();
   struct Run {
-    const char* name;
-    DsnotConfig config;
+    const char* name = "";
+    DsnotConfig config = {};
   };
   const std::vector<Run> runs{
       {"half", {}},

@@ -85,8 +85,8 @@ TEST(GblmGolden, MasksOfSmolLm2AreTheAuthors) {
       });
 
   struct Variant {
-    const char* name;
-    GblmConfig config;
+    const char* name = "";
+    GblmConfig config = {};
   };
   const std::array variants{Variant{"blend_l1", {.norm = GradientNorm::kL1}},
                             Variant{"blend_l2", {}},
@@ -159,8 +159,8 @@ TEST(GblmGolden, ParityMasksAreTheAuthors) {
         .score = score, .norm = norm, .parity_sample_count = true, .parity_half = true};
   };
   struct Run {
-    const char* name;
-    GblmConfig config;
+    const char* name = "";
+    GblmConfig config = {};
   };
   std::vector<Run> runs{{"blend_l1", parity(GblmScore::kBlend, GradientNorm::kL1)},
                         {"blend_l2", parity(GblmScore::kBlend, GradientNorm::kL2)},

@@ -1,0 +1,41 @@
+#pragma once
+// The aggregated gradients of a whole model, kept until the blocks that they belong to are pruned:
+// they come from the last block to the first and are needed from the first to the last.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/scratch_memory.h"
+#include "calibration/gradients.h"
+
+namespace assay {
+
+class GradientStore {
+ public:
+  // Runs aggregate_gradients and keeps one of its norms; memory_limit and spill_folder hold for the
+  // hidden states and for what is kept, each. Errors as there.
+  GradientStore(const Checkpoint& checkpoint, const std::vector<std::vector<int32_t>>& sequences,
+                GradientNorm norm, const GradientOptions& options = {});
+
+  // [out_features, in_features] float32, float16 with a reference_scale: a view into the store, not
+  // to be written to, valid while the store lives. Error(kInternal) where there is no such linear.
+  at::Tensor gradient(int64_t layer, std::string_view linear) const;
+
+  int64_t num_samples() const { return static_cast<int64_t>(losses_.size()); }
+  const std::vector<double>& losses() const { return losses_; }  // of the samples, nats per target
+
+  // Bytes that are kept: 4 a weight of the blocks' linears, 2 with a reference_scale.
+  static uint64_t bytes(const ModelConfig& config, const GradientOptions& options);
+
+ private:
+  ScratchMemory scratch_;
+  std::map<std::string, at::Tensor> views_;  // by weight name
+  std::vector<double> losses_;
+};
+
+}  // namespace assay
