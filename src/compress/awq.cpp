@@ -16,23 +16,6 @@ namespace {
 
 constexpr std::string_view kInputNorm = "input_layernorm", kSecondNorm = "post_attention_layernorm";
 
-const at::Tensor& linear_of(const AwqBlockWeights& weights, std::string_view name) {
-  const auto found = weights.linears.find(name);
-  require(found != weights.linears.end(), "awq: the block has no weight of ", name);
-  return found->second;
-}
-
-void check_weights(const AwqBlockWeights& weights) {
-  for (const std::string_view name : block_linear_names()) {
-    const at::Tensor& weight = linear_of(weights, name);
-    in_context(name, [&] {
-      require_finite_matrix(weight, "awq: weight");
-      require(weight.scalar_type() == at::kFloat, "awq: weight must be float32, got ",
-              weight.scalar_type());
-    });
-  }
-}
-
 // The distinct inputs of the seven linears, all tokens: [tokens, in_features], by the first linear
 // that is given them.
 struct BlockInputs {
@@ -75,7 +58,7 @@ BlockInputs gather_inputs(const Block& dense, const ModelConfig& model,
   return inputs;
 }
 
-std::vector<AwqPair> search_scales(const AwqBlockWeights& weights, const ModelConfig& model,
+std::vector<AwqPair> search_scales(const BlockWeights& weights, const ModelConfig& model,
                                    const BlockInputs& inputs, const AwqConfig& config) {
   std::vector<AwqPair> pairs;
   const auto add = [&](std::string_view producer, std::vector<std::string_view> consumers,
@@ -84,30 +67,27 @@ std::vector<AwqPair> search_scales(const AwqBlockWeights& weights, const ModelCo
     pairs.push_back(
         {producer, std::move(consumers), std::move(choice.scale), std::move(choice.search)});
   };
-  const at::Tensor &q = linear_of(weights, "self_attn.q_proj"),
-                   &k = linear_of(weights, "self_attn.k_proj"),
-                   &v = linear_of(weights, "self_attn.v_proj"),
-                   &o = linear_of(weights, "self_attn.o_proj"),
-                   &gate = linear_of(weights, "mlp.gate_proj"),
-                   &up = linear_of(weights, "mlp.up_proj"),
-                   &down = linear_of(weights, "mlp.down_proj");
+  const at::Tensor &q = weights.linear("self_attn.q_proj"), &k = weights.linear("self_attn.k_proj"),
+                   &v = weights.linear("self_attn.v_proj"), &o = weights.linear("self_attn.o_proj"),
+                   &gate = weights.linear("mlp.gate_proj"), &up = weights.linear("mlp.up_proj"),
+                   &down = weights.linear("mlp.down_proj");
   const at::Tensor &attended = inputs.input("self_attn.o_proj"),
                    &gated = inputs.input("mlp.down_proj");
   add(kInputNorm, {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}, [&] {
     const AttentionModule attention{
         q, k, v, o, inputs.input("self_attn.q_proj"), attended, inputs.sequence_rows};
-    return search_attention_scale(attention, model, config.rule, config.quantizer);
+    return search_attention_scale(attention, model, scale_rule_of(config), config);
   });
   if (v.sizes() == o.sizes()) {
     add("self_attn.v_proj", {"self_attn.o_proj"},
-        [&] { return search_linear_scale(o, attended, config.rule, config.quantizer); });
+        [&] { return search_linear_scale(o, attended, scale_rule_of(config), config); });
   }
   add(kSecondNorm, {"mlp.gate_proj", "mlp.up_proj"}, [&] {
     const MlpModule mlp{gate, up, down, inputs.input("mlp.gate_proj"), gated};
-    return search_mlp_scale(mlp, config.rule, config.quantizer);
+    return search_mlp_scale(mlp, scale_rule_of(config), config);
   });
   add("mlp.up_proj", {"mlp.down_proj"},
-      [&] { return search_linear_scale(down, gated, config.rule, config.quantizer); });
+      [&] { return search_linear_scale(down, gated, scale_rule_of(config), config); });
   return pairs;
 }
 
@@ -137,26 +117,14 @@ AwqLinear quantize_linear(const at::Tensor& weight, const AwqQuantizerConfig& co
 
 }  // namespace
 
-Block awq_dense_block(const AwqBlockWeights& weights) {
-  check_weights(weights);
-  const auto linear = [&](std::string_view name) { return Linear(linear_of(weights, name)); };
-  Block block;
-  block.input_layernorm = weights.input_layernorm;
-  block.post_attention_layernorm = weights.post_attention_layernorm;
-  block.q_proj = linear("self_attn.q_proj");
-  block.k_proj = linear("self_attn.k_proj");
-  block.v_proj = linear("self_attn.v_proj");
-  block.o_proj = linear("self_attn.o_proj");
-  block.gate_proj = linear("mlp.gate_proj");
-  block.up_proj = linear("mlp.up_proj");
-  block.down_proj = linear("mlp.down_proj");
-  return block;
+AwqScaleRule scale_rule_of(const AwqConfig& config) {
+  return config.duo_scaling ? AwqScaleRule::kDuo : AwqScaleRule::kInputs;
 }
 
-AwqBlockWeights awq_fold(const AwqBlockWeights& weights, const std::vector<AwqPair>& pairs) {
-  AwqBlockWeights folded = weights;
+BlockWeights awq_fold(const BlockWeights& weights, const std::vector<AwqPair>& pairs) {
+  BlockWeights folded = weights;
   const auto replace_ = [&](std::string_view linear, const auto& fold) {
-    auto weight = fold(linear_of(folded, linear));
+    auto weight = fold(folded.linear(linear));
     folded.linears[linear] = std::move(weight);
   };
   for (const AwqPair& pair : pairs) {
@@ -179,28 +147,25 @@ AwqBlockWeights awq_fold(const AwqBlockWeights& weights, const std::vector<AwqPa
   return folded;
 }
 
-AwqBlock awq_block(const AwqBlockWeights& weights, const ModelConfig& model,
+AwqBlock awq_block(const BlockWeights& weights, const ModelConfig& model,
                    const std::vector<CalibrationBatch>& batches, const AwqConfig& config) {
-  check_awq_quantizer(config.quantizer);
-  check_weights(weights);
+  check_awq_quantizer(config);
+  const Block dense = dense_block(weights);
   BlockInputs inputs;
-  if (config.scale || config.clip) {
-    inputs = gather_inputs(awq_dense_block(weights), model, batches);
-  }
+  if (config.scale || config.clip) inputs = gather_inputs(dense, model, batches);
   AwqBlock result;
   if (config.scale) result.pairs = search_scales(weights, model, inputs, config);
-  const AwqBlockWeights folded = awq_fold(weights, result.pairs);
+  const BlockWeights folded = awq_fold(weights, result.pairs);
   result.input_layernorm = folded.input_layernorm;
   result.post_attention_layernorm = folded.post_attention_layernorm;
   for (const std::string_view name : block_linear_names()) {
     result.linears[name] = in_context(name, [&] {
-      at::Tensor weight = linear_of(folded, name), steps;
+      at::Tensor weight = folded.linear(name), steps;
       if (config.clip && is_clipped(name)) {
-        steps = awq_clip_steps(weight, clip_inputs(name, inputs, result.pairs), config.quantizer);
-        weight =
-            awq_clip(weight, awq_clip_bounds(weight, steps, config.quantizer), config.quantizer);
+        steps = awq_clip_steps(weight, clip_inputs(name, inputs, result.pairs), config);
+        weight = awq_clip(weight, awq_clip_bounds(weight, steps, config), config);
       }
-      AwqLinear linear = quantize_linear(weight, config.quantizer);
+      AwqLinear linear = quantize_linear(weight, config);
       linear.clip_steps = steps;
       return linear;
     });

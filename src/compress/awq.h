@@ -22,22 +22,17 @@
 #include "calibration/hidden_states.h"
 #include "compress/awq_quantizer.h"
 #include "compress/awq_scale.h"
+#include "compress/block_weights.h"
 #include "model/config.h"
 
 namespace assay {
 
-struct AwqConfig {
-  AwqQuantizerConfig quantizer;
-  AwqScaleRule rule = AwqScaleRule::kInputs;
-  bool scale = true;  // step A; without it every scale is 1
-  bool clip = true;   // step C
+struct AwqConfig : AwqQuantizerConfig {
+  bool duo_scaling = false;  // AwqScaleRule::kDuo in step A
+  bool scale = true;         // step A; without it every scale is 1
+  bool clip = true;          // step C
 };
-
-// The weights of one block of the Llama family, all float32.
-struct AwqBlockWeights {
-  at::Tensor input_layernorm, post_attention_layernorm;  // [hidden_size]
-  std::map<std::string_view, at::Tensor> linears;        // the seven of block_linear_names()
-};
+AwqScaleRule scale_rule_of(const AwqConfig& config);
 
 // What was chosen for one pair, for the report.
 struct AwqPair {
@@ -69,13 +64,10 @@ struct AwqBlock {
 // any cut into batches. Memory beside the weights: the inputs of the linears, tokens * (3 *
 // hidden_size + intermediate_size) floats, and half a Gram matrix of intermediate_size.
 // Error(kBadInput) on a wrong shape or range, or a value that is not finite, naming the linear.
-AwqBlock awq_block(const AwqBlockWeights& weights, const ModelConfig& model,
+AwqBlock awq_block(const BlockWeights& weights, const ModelConfig& model,
                    const std::vector<CalibrationBatch>& batches, const AwqConfig& config);
 
 // Step B alone: the weights with these scales folded in. Leaves the block's output what it was.
-AwqBlockWeights awq_fold(const AwqBlockWeights& weights, const std::vector<AwqPair>& pairs);
-
-// The dense block that the weights make.
-Block awq_dense_block(const AwqBlockWeights& weights);
+BlockWeights awq_fold(const BlockWeights& weights, const std::vector<AwqPair>& pairs);
 
 }  // namespace assay

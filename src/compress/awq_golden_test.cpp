@@ -71,7 +71,7 @@ at::Tensor floats_of(const std::string& hex) {
 }
 
 struct GoldenBlock {
-  AwqBlockWeights weights;
+  BlockWeights weights;
   ModelConfig model;
   std::vector<CalibrationBatch> batches;
   AwqQuantizerConfig quantizer;
@@ -79,9 +79,9 @@ struct GoldenBlock {
 
 // Neighbouring grid points differ by percents: within 1e-5 the point is the same.
 void expect_scales(const GoldenBlock& block, const Json& golden) {
-  const auto pairs = awq_block(block.weights, block.model, block.batches,
-                               {.quantizer = block.quantizer, .clip = false})
-                         .pairs;
+  AwqConfig config{block.quantizer};
+  config.clip = false;
+  const auto pairs = awq_block(block.weights, block.model, block.batches, config).pairs;
   ASSERT_EQ(pairs.size(), golden["pairs"].size());
   for (size_t i = 0; i < pairs.size(); ++i) {
     const Json& expected = golden["pairs"][i];
@@ -114,7 +114,7 @@ void expect_clips(const GoldenBlock& block, const Json& golden) {
   std::map<std::string_view, std::vector<at::Tensor>> inputs;
   for (const CalibrationBatch& batch : block.batches) {
     block_inputs(
-        awq_dense_block(block.weights), block.model, batch.forest, batch.hidden,
+        dense_block(block.weights), block.model, batch.forest, batch.hidden,
         [&](std::string_view name, const at::Tensor& x) { inputs[name].push_back(x.clone()); });
   }
   int64_t compared = 0, different = 0;
@@ -153,7 +153,7 @@ TEST(AwqGolden, SyntheticBlockIsTheAuthors) {
   config.head_dim = 32;
   Generator g;
   GoldenBlock block;
-  AwqBlockWeights& weights = block.weights;
+  BlockWeights& weights = block.weights;
   for (const std::string_view name : block_linear_names()) {
     const bool is_down = name == "mlp.down_proj";
     const int64_t out = name == "mlp.gate_proj" || name == "mlp.up_proj" ? 256 : 128;

@@ -26,14 +26,14 @@ ModelConfig model_config(int64_t num_key_value_heads) {
   return config;
 }
 
-AwqBlockWeights random_block(const ModelConfig& config, uint64_t seed) {
+BlockWeights random_block(const ModelConfig& config, uint64_t seed) {
   at::manual_seed(seed);
   const int64_t hidden = config.hidden_size, inner = config.intermediate_size,
                 kv = config.num_key_value_heads * config.head_dim;
   const auto linear = [](int64_t out, int64_t in) {
     return torch::randn({out, in}) / std::sqrt(static_cast<double>(in));
   };
-  AwqBlockWeights weights;
+  BlockWeights weights;
   // A few channels count for more, as in language models.
   weights.input_layernorm = torch::where(torch::rand({hidden}) < 0.1, 8.0, 1.0).to(torch::kFloat);
   weights.post_attention_layernorm = torch::rand({hidden}).to(torch::kFloat) + 0.5;
@@ -62,13 +62,13 @@ std::vector<CalibrationBatch> batches(const ModelConfig& config, int64_t togethe
   return result;
 }
 
-at::Tensor output_of(const AwqBlockWeights& weights, const ModelConfig& config) {
+at::Tensor output_of(const BlockWeights& weights, const ModelConfig& config) {
   const auto all = batches(config, 24);
-  return block_forward(awq_dense_block(weights), config, all[0].forest, all[0].hidden);
+  return block_forward(dense_block(weights), config, all[0].forest, all[0].hidden);
 }
 
-AwqBlockWeights quantized_weights(const AwqBlock& block) {
-  AwqBlockWeights weights{block.input_layernorm, block.post_attention_layernorm, {}};
+BlockWeights quantized_weights(const AwqBlock& block) {
+  BlockWeights weights{block.input_layernorm, block.post_attention_layernorm, {}};
   for (const auto& [name, linear] : block.linears) weights.linears[name] = linear.values;
   return weights;
 }
@@ -100,8 +100,7 @@ TEST(AwqBlock, FoldingLeavesTheOutputWhatItWas) {
 TEST(AwqBlock, WithoutBothSearchesItIsRoundingToNearest) {
   const auto config = model_config(2);
   const auto weights = random_block(config, 2);
-  const auto block =
-      awq_block(weights, config, {}, {kThreeBit, AwqScaleRule::kInputs, false, false});
+  const auto block = awq_block(weights, config, {}, {kThreeBit, false, false, false});
   EXPECT_TRUE(block.pairs.empty());
   EXPECT_TRUE(at::equal(block.input_layernorm, weights.input_layernorm));
   for (const auto& [name, weight] : weights.linears) {
@@ -117,7 +116,7 @@ TEST(AwqBlock, IsTheStepsInTheirOrder) {
   const auto weights = random_block(config, 3);
   const auto all = batches(config, 24);
   std::map<std::string_view, at::Tensor> inputs;
-  block_inputs(awq_dense_block(weights), config, all[0].forest, all[0].hidden,
+  block_inputs(dense_block(weights), config, all[0].forest, all[0].hidden,
                [&](std::string_view name, const at::Tensor& x) { inputs[name] = x.clone(); });
   const auto& w = weights.linears;
   const auto rule = AwqScaleRule::kInputs;
@@ -171,7 +170,7 @@ TEST(AwqBlock, ChangesTheOutputLessThanRoundingToNearest) {
     const auto weights = random_block(config, seed);
     const auto dense = output_of(weights, config);
     const auto error = [&](bool scale, bool clip) {
-      const AwqConfig awq{kThreeBit, AwqScaleRule::kInputs, scale, clip};
+      const AwqConfig awq{kThreeBit, false, scale, clip};
       return change(
           output_of(quantized_weights(awq_block(weights, config, batches(config, 8), awq)), config),
           dense);
@@ -206,7 +205,7 @@ TEST(AwqModules, SearchesAgreeWithTheirDefinitions) {
     const auto weights = random_block(config, 8);
     const auto all = batches(config, 24);
     std::map<std::string_view, at::Tensor> x;
-    block_inputs(awq_dense_block(weights), config, all[0].forest, all[0].hidden,
+    block_inputs(dense_block(weights), config, all[0].forest, all[0].hidden,
                  [&](std::string_view name, const at::Tensor& in) { x[name] = in.clone(); });
     const auto& w = weights.linears;
     const AttentionModule attention{w.at("self_attn.q_proj"), w.at("self_attn.k_proj"),

@@ -8,6 +8,7 @@
 #include <sstream>
 #include <variant>
 
+#include "base/error.h"
 #include "compress/metric.h"
 
 namespace assay {
@@ -32,11 +33,6 @@ CompressedLinear pruned(const LinearInput& input, const at::Tensor& keep,
   return result;
 }
 
-std::string tail_note(int64_t cols, int64_t group_size) {
-  return "groups of " + std::to_string(group_size) + " leave one of " +
-         std::to_string(cols % group_size) + " at the end of each row";
-}
-
 CompressedLinear apply(const DenseConfig&, const LinearInput& input) {
   CompressedLinear result;
   result.weight = input.weight;
@@ -49,6 +45,85 @@ CompressedLinear apply(const MagnitudeConfig& config, const LinearInput& input) 
 
 CompressedLinear apply(const WandaConfig& config, const LinearInput& input) {
   return pruned(input, wanda_keep_mask(input.weight, input.input.norm, config), config.pattern);
+}
+
+CompressedLinear apply(const GblmConfig& config, const LinearInput& input) {
+  const InputStatistics& known = input.input;
+  return pruned(input,
+                gblm_keep_mask(input.weight, known.norm, known.gradient, known.num_samples, config),
+                config.pattern);
+}
+
+CompressedLinear apply(const RiaConfig& config, const LinearInput& input) {
+  return pruned(input, ria_keep_mask(input.weight, input.input.norm, config), config.pattern);
+}
+
+at::Tensor first_mask(const DsnotMethodConfig& config, const LinearInput& input) {
+  const at::Tensor& norm = input.input.moments.norm;
+  switch (config.first) {
+    case FirstMask::kMagnitude:
+      return magnitude_keep_mask(input.weight,
+                                 {.sparsity = config.sparsity, .pattern = config.pattern});
+    case FirstMask::kRia:
+      return ria_keep_mask(input.weight, norm,
+                           {.sparsity = config.sparsity, .pattern = config.pattern});
+    case FirstMask::kWanda:
+      break;
+  }
+  return wanda_keep_mask(input.weight, norm,
+                         {.sparsity = config.sparsity, .pattern = config.pattern});
+}
+
+CompressedLinear apply(const DsnotMethodConfig& config, const LinearInput& input) {
+  const auto swapped =
+      dsnot_swap(first_mask(config, input), input.weight, input.input.moments, config);
+  return pruned(input, swapped.keep, config.pattern);
+}
+
+CompressedLinear apply(const OwlMethodConfig&, const LinearInput&) {
+  fail(ErrorKind::kInternal, "owl prunes by another method, block by block");
+}
+
+CompressedLinear apply(const AwqConfig&, const LinearInput&) {
+  fail(ErrorKind::kInternal, "awq compresses whole blocks");
+}
+
+CompressedLinear apply(const SmoothQuantConfig&, const LinearInput&) {
+  fail(ErrorKind::kInternal, "smoothquant compresses whole blocks");
+}
+
+CompressedLinear apply(const CodebookConfig& config, const LinearInput& input) {
+  CompressedLinear result;
+  result.weight = codebook_quantize(input.weight, config).values;
+  result.bits = codebook_bits(config);
+  if (input.weight.size(1) % config.block_size == 0) {
+    result.levels_per_group = 16;
+    result.group_size = config.block_size;
+  } else {
+    result.note = "blocks of " + std::to_string(config.block_size) + " weights run across rows";
+  }
+  return result;
+}
+
+CompressedLinear apply(const HqqConfig& config, const LinearInput& input) {
+  const HqqResult rounded = hqq_quantize(input.weight, config);
+  const int64_t cols = input.weight.size(1), group_size = rounded.grid.group_size;
+  CompressedLinear result;
+  result.weight = rounded.values;
+  result.bits = hqq_bits(cols, config);
+  result.levels_per_group = rounded.grid.max_code + 1;
+  result.group_size = group_size;
+  if (cols % group_size != 0) result.note = tail_note(cols, group_size);
+  return result;
+}
+
+CompressedLinear apply(const LlmInt8Config&, const LinearInput& input) {
+  CompressedLinear result;
+  result.weight = llm_int8_quantize(input.weight).values;
+  result.bits = llm_int8_bits(input.weight.size(1));
+  result.levels_per_group = 255;
+  result.group_size = input.weight.size(1);
+  return result;
 }
 
 CompressedLinear apply(const RtnConfig& config, const LinearInput& input) {
@@ -130,10 +205,16 @@ CompressedLinear apply(const GptqConfig& config, const LinearInput& input) {
 CompressedLinear apply(const PermuteConfig& config, const LinearInput& input) {
   CompressedLinear result;
   result.weight = permute_tensor(input.tensor, input.weight, config);
+  result.target = result.weight;
   return result;
 }
 
 }  // namespace
+
+std::string tail_note(int64_t cols, int64_t group_size) {
+  return "groups of " + std::to_string(group_size) + " leave one of " +
+         std::to_string(cols % group_size) + " at the end of each row";
+}
 
 double unstructured_bits(double sparsity) {
   return std::min(kValueBits, kValueBits * (1 - sparsity) + 1);

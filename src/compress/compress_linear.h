@@ -15,7 +15,10 @@ namespace assay {
 // What the method needs to know of the inputs; the rest stays undefined or null.
 struct InputStatistics {
   at::Tensor norm;                                  // [in_features] float32
+  ChannelMoments moments;                           // of each channel
   std::shared_ptr<const SecondOrder> second_order;  // shared by linears with the same input
+  at::Tensor gradient;                              // [out_features, in_features], aggregated
+  int64_t num_samples = 0;                          // that the gradient sums over
 };
 
 struct LinearInput {
@@ -34,11 +37,17 @@ struct CompressedLinear {
   int64_t levels_per_group =
       0;                   // distinct values that a group of a row can hold; 0 = not quantized
   int64_t group_size = 0;  // columns of that group
+  // What the weight is an approximation of where that is not the given weight: the same in another
+  // order, or with scales folded in.
+  at::Tensor target;
   std::string note;  // what a reader must know: a tail group, a pattern's tail; empty when nothing
 };
 
 // Errors as the method's function, not yet naming the tensor.
 CompressedLinear compress_linear(const MethodConfig& config, const LinearInput& input);
+
+// "groups of 128 leave one of 64 at the end of each row"
+std::string tail_note(int64_t cols, int64_t group_size);
 
 // 16-bit values under a mask with this fraction of zeros: min(16, 16 (1 - sparsity) + 1).
 double unstructured_bits(double sparsity);

@@ -7,6 +7,10 @@
 
 namespace assay {
 
+kernels::LlmInt8Options product_options(const LlmInt8Config& config) {
+  return {.threshold = static_cast<float>(config.threshold), .outliers = config.outliers};
+}
+
 LlmInt8Result llm_int8_quantize(const at::Tensor& weight) {
   require_finite_matrix(weight, "llm_int8: weight");
   const auto in_order = weight.to(at::kFloat).contiguous();

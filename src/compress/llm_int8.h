@@ -10,8 +10,12 @@
 
 namespace assay {
 
-// The settings of the method belong to its product; the weights have none.
-using LlmInt8Config = kernels::LlmInt8Options;
+// The settings belong to the method's product; the weights have none.
+struct LlmInt8Config {
+  double threshold = 6;  // inputs at least this large are outliers; 0 = none is
+  kernels::OutlierColumns outliers = kernels::OutlierColumns::kPerRow;
+};
+kernels::LlmInt8Options product_options(const LlmInt8Config& config);
 
 struct LlmInt8Result {
   at::Tensor codes;   // CB [out_features, in_features] int8, in [-127, 127]

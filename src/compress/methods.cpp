@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <utility>
 #include <vector>
 
@@ -85,6 +86,101 @@ void check_sparsegpt(const SparseGptConfig& config) {
           config.pattern ? config.pattern->of : 0);
 }
 
+constexpr std::array<std::string_view, 3> kGblmScores{"blend", "gradient", "inverse"};
+constexpr std::array<std::string_view, 2> kGradientNorms{"l1", "l2"};
+constexpr std::array kGblmSettings{
+    sparsity_setting<GblmConfig>(), pattern_setting<GblmConfig>(),
+    Setting<GblmConfig>{"alpha", &GblmConfig::alpha, "weight of the gradient", 0, 1e9},
+    Setting<GblmConfig>{"gradient_norm", choice<&GblmConfig::norm>(kGradientNorms),
+                        "how gradients of samples are summed: l1 or l2"},
+    Setting<GblmConfig>{"score", choice<&GblmConfig::score>(kGblmScores),
+                        "blend, gradient (alone) or inverse"}};
+constexpr std::array kGblmQuirks{
+    Quirk<GblmConfig>{"nm_tail", &GblmConfig::parity_nm_tail},
+    Quirk<GblmConfig>{"sample_count", &GblmConfig::parity_sample_count},
+    Quirk<GblmConfig>{"half_gradient", &GblmConfig::parity_half}};
+
+constexpr std::array kRiaSettings{
+    sparsity_setting<RiaConfig>(), pattern_setting<RiaConfig>(),
+    Setting<RiaConfig>{"power", &RiaConfig::power, "of the input norm", 0, 2}};
+constexpr std::array kRiaQuirks{Quirk<RiaConfig>{"nm_tail", &RiaConfig::parity_nm_tail}};
+
+constexpr std::array<std::string_view, 3> kFirstMasks{"wanda", "magnitude", "ria"};
+constexpr std::array kDsnotSettings{
+    sparsity_setting<DsnotMethodConfig>(),
+    pattern_setting<DsnotMethodConfig>(),
+    Setting<DsnotMethodConfig>{"first", choice<&DsnotMethodConfig::first>(kFirstMasks),
+                               "the mask to start from: wanda, magnitude or ria"},
+    Setting<DsnotMethodConfig>{"max_cycles", &DsnotMethodConfig::max_cycles, "swaps of a row", 0,
+                               1e6},
+    Setting<DsnotMethodConfig>{"threshold", &DsnotMethodConfig::threshold,
+                               "a row stops at this expected error", 0, 1e9},
+    Setting<DsnotMethodConfig>{"variance_power", &DsnotMethodConfig::variance_power,
+                               "of the input's variance", 0, 10}};
+constexpr std::array kDsnotQuirks{
+    Quirk<DsnotMethodConfig>{"any_sign", &DsnotMethodConfig::parity_any_sign},
+    Quirk<DsnotMethodConfig>{"nm_lowest", &DsnotMethodConfig::parity_nm_lowest}};
+
+constexpr std::array<std::string_view, 5> kPrunedBy{"wanda", "magnitude", "sparsegpt", "ria",
+                                                    "gblm"};
+constexpr std::array kOwlSettings{
+    Setting<OwlMethodConfig>{"sparsity", &OwlMethodConfig::sparsity, kSparsityHelp, 0, 1},
+    Setting<OwlMethodConfig>{"by", choice<&OwlMethodConfig::by>(kPrunedBy),
+                             "who prunes: wanda, magnitude, sparsegpt, ria or gblm"},
+    Setting<OwlMethodConfig>{"lambda", &OwlMethodConfig::lambda,
+                             "sparsities of blocks span twice this", 0, 0.5},
+    Setting<OwlMethodConfig>{"outlier_multiple", &OwlMethodConfig::outlier_multiple,
+                             "scores above this many means are outliers", 1e-3, 1e6}};
+constexpr std::array<Quirk<OwlMethodConfig>, 0> kOwlQuirks{};
+
+constexpr std::array kAwqSettings{
+    Setting<AwqConfig>{"bits", &AwqConfig::bits, kBitsHelp, 1, 8},
+    Setting<AwqConfig>{"group_size", &AwqConfig::group_size, kGroupHelp},
+    Setting<AwqConfig>{"sym", &AwqConfig::sym, kSymHelp},
+    Setting<AwqConfig>{"duo_scaling", &AwqConfig::duo_scaling,
+                       "scales look at weights too, as AutoAWQ's"},
+    Setting<AwqConfig>{"scale", &AwqConfig::scale, "search scales of input channels"},
+    Setting<AwqConfig>{"clip", &AwqConfig::clip, "search the range of each group"}};
+constexpr std::array<Quirk<AwqConfig>, 0> kAwqQuirks{};
+void check_awq(const AwqConfig& config) { check_awq_quantizer(config); }
+
+constexpr std::array kSmoothQuantSettings{Setting<SmoothQuantConfig>{
+    "alpha", &SmoothQuantConfig::alpha, "share of the difficulty that weights take over", 0, 1}};
+constexpr std::array<Quirk<SmoothQuantConfig>, 0> kSmoothQuantQuirks{};
+
+template <class Config>
+constexpr std::array<Setting<Config>, 2> codebook_settings() {
+  return {Setting<Config>{"block_size", &Config::block_size,
+                          "weights that share a scale (4-bit codebooks)", 32, 4096},
+          Setting<Config>{"double_quant", &Config::double_quant, "quantize the scales too"}};
+}
+constexpr auto kNf4Settings = codebook_settings<Nf4Config>();
+constexpr auto kFp4Settings = codebook_settings<Fp4Config>();
+constexpr std::array<Quirk<Nf4Config>, 0> kNf4Quirks{};
+constexpr std::array<Quirk<Fp4Config>, 0> kFp4Quirks{};
+void check_codebook(const CodebookConfig& config) {
+  require(std::has_single_bit(static_cast<uint64_t>(config.block_size)),
+          "block_size must be a power of two, got ", config.block_size);
+}
+
+constexpr std::array kHqqSettings{
+    Setting<HqqConfig>{"bits", &HqqConfig::bits, kBitsHelp, 2, 8},
+    Setting<HqqConfig>{"group_size", &HqqConfig::group_size, kGroupHelp},
+    Setting<HqqConfig>{"p", &HqqConfig::p, "the loss is the sum of |error|^p", 0.01, 1},
+    Setting<HqqConfig>{"beta", &HqqConfig::beta, "weight of the quadratic term at first", 1e-3,
+                       1e6},
+    Setting<HqqConfig>{"kappa", &HqqConfig::kappa, "its growth from step to step", 1, 2},
+    Setting<HqqConfig>{"iterations", &HqqConfig::iterations, "steps at most", 0, 1000}};
+constexpr std::array kHqqQuirks{Quirk<HqqConfig>{"last_zero", &HqqConfig::parity_last_zero}};
+
+constexpr std::array<std::string_view, 2> kOutlierColumns{"per_row", "batch"};
+constexpr std::array kLlmInt8Settings{
+    Setting<LlmInt8Config>{"threshold", &LlmInt8Config::threshold,
+                           "inputs at least this large stay in float; 0 = none", 0, 1e9},
+    Setting<LlmInt8Config>{"outliers", choice<&LlmInt8Config::outliers>(kOutlierColumns),
+                           "columns kept in float: per_row, or batch as published"}};
+constexpr std::array<Quirk<LlmInt8Config>, 0> kLlmInt8Quirks{};
+
 constexpr std::array kRtnSettings{
     Setting<RtnConfig>{"bits", &RtnConfig::bits, kBitsHelp, 1, 8},
     Setting<RtnConfig>{"group_size", &RtnConfig::group_size, kGroupHelp},
@@ -165,11 +261,38 @@ constexpr std::array kMethods{
     row<SparseGptConfig, kSparseGptSettings, kSparseGptQuirks, check_sparsegpt>(
         "sparsegpt", "arXiv:2301.00774",
         "prunes where the weights that stay can make up for it, and lets them", {.hessian = true}),
+    row<GblmConfig, kGblmSettings, kGblmQuirks>(
+        "gblm", "arXiv:2311.04902",
+        "prunes by weight times input norm and gradient, per output row",
+        {.input_norms = true, .gradients = true}),
+    row<RiaConfig, kRiaSettings, kRiaQuirks>("ria", "ICLR 2024 (Zhang et al.)",
+                                             "prunes by a weight's share of its row and column",
+                                             {.input_norms = true}),
+    row<DsnotMethodConfig, kDsnotSettings, kDsnotQuirks>(
+        "dsnot", "arXiv:2310.08915", "swaps pruned and kept weights until rows lose little",
+        {.moments = true}),
+    row<OwlMethodConfig, kOwlSettings, kOwlQuirks>(
+        "owl", "arXiv:2310.05175", "prunes blocks with many outliers less, by another method",
+        {.input_norms = true}),
     row<RtnConfig, kRtnSettings, kRtnQuirks>("rtn", "baseline of arXiv:2210.17323",
                                              "rounds weights to a grid per group"),
     row<GptqConfig, kGptqSettings, kGptqQuirks, check_gptq>(
         "gptq", "arXiv:2210.17323", "rounds column by column, later ones make up for earlier ones",
         {.hessian = true}),
+    row<AwqConfig, kAwqSettings, kAwqQuirks, check_awq>(
+        "awq", "arXiv:2306.00978", "rounds after scaling up the input channels that matter",
+        {.inputs = true}),
+    row<Nf4Config, kNf4Settings, kNf4Quirks, check_codebook>(
+        "nf4", "arXiv:2305.14314", "rounds to 16 quantiles of a normal, a scale per block"),
+    row<Fp4Config, kFp4Settings, kFp4Quirks, check_codebook>(
+        "fp4", "arXiv:2305.14314 (released code)", "rounds to 4-bit floats, a scale per block"),
+    row<HqqConfig, kHqqSettings, kHqqQuirks>(
+        "hqq", "Badri & Shaji 2023", "rounds to a grid whose zero is moved to fit the weights"),
+    row<LlmInt8Config, kLlmInt8Settings, kLlmInt8Quirks>(
+        "llm_int8", "arXiv:2208.07339", "8-bit weights and inputs, outlier inputs in float"),
+    row<SmoothQuantConfig, kSmoothQuantSettings, kSmoothQuantQuirks>(
+        "smoothquant", "arXiv:2211.10438", "8-bit weights and inputs, outliers moved into weights",
+        {.inputs = true}),
     row<PermuteConfig, kPermuteSettings, kPermuteQuirks>(
         "permute", "", "reorders hidden channels: the same function, a negative control"),
 };
@@ -189,6 +312,21 @@ const Method& method_named(std::string_view name) {
 }
 
 const Method& method_of(const MethodConfig& config) { return kMethods.at(config.index()); }
+
+MethodConfig pruning_of(const OwlMethodConfig& config, double sparsity) {
+  return method_config(
+      {{"method", kPrunedBy.at(static_cast<size_t>(config.by))}, {"sparsity", sparsity}});
+}
+
+Needs needs_of(const MethodConfig& config) {
+  Needs needs = method_of(config).needs;
+  if (const auto* owl = std::get_if<OwlMethodConfig>(&config)) {
+    const Needs of_pruning = method_of(pruning_of(*owl, owl->sparsity)).needs;
+    needs.hessian |= of_pruning.hessian;
+    needs.gradients |= of_pruning.gradients;
+  }
+  return needs;
+}
 
 MethodConfig method_config(const Json& settings) {
   const Method& method = method_named(json_get<std::string>(settings, "method", "method"));

@@ -9,11 +9,20 @@
 #include <variant>
 
 #include "base/json.h"
+#include "compress/awq.h"
+#include "compress/codebook.h"
+#include "compress/dsnot.h"
+#include "compress/gblm.h"
 #include "compress/gptq.h"
+#include "compress/hqq.h"
+#include "compress/llm_int8.h"
 #include "compress/magnitude.h"
+#include "compress/owl.h"
 #include "compress/permute.h"
+#include "compress/ria.h"
 #include "compress/rtn.h"
 #include "compress/settings.h"
+#include "compress/smoothquant.h"
 #include "compress/sparsegpt.h"
 #include "compress/wanda.h"
 
@@ -23,15 +32,43 @@ namespace assay {
 // loads).
 struct DenseConfig {};
 
-using MethodConfig = std::variant<DenseConfig, MagnitudeConfig, WandaConfig, SparseGptConfig,
-                                  RtnConfig, GptqConfig, PermuteConfig>;
+struct Nf4Config : CodebookConfig {};
+struct Fp4Config : CodebookConfig {
+  Fp4Config() { codebook = Codebook::kFp4; }
+};
+
+// DSnoT swaps weights of a mask that a simpler method made.
+enum class FirstMask { kWanda, kMagnitude, kRia };
+struct DsnotMethodConfig : DsnotConfig {
+  double sparsity = 0.5;
+  FirstMask first = FirstMask::kWanda;
+};
+
+// OWL says how much of each block goes, another method which weights.
+enum class PrunedBy { kWanda, kMagnitude, kSparseGpt, kRia, kGblm };
+struct OwlMethodConfig : OwlConfig {
+  PrunedBy by = PrunedBy::kWanda;
+};
+
+using MethodConfig =
+    std::variant<DenseConfig, MagnitudeConfig, WandaConfig, SparseGptConfig, GblmConfig, RiaConfig,
+                 DsnotMethodConfig, OwlMethodConfig, RtnConfig, GptqConfig, AwqConfig, Nf4Config,
+                 Fp4Config, HqqConfig, LlmInt8Config, SmoothQuantConfig, PermuteConfig>;
+
+// The pruning method that OWL runs on a block of this sparsity.
+MethodConfig pruning_of(const OwlMethodConfig& config, double sparsity);
 
 // What a method wants to know of the inputs of each linear; all of it comes from calibration text.
 struct Needs {
   bool input_norms = false;
+  bool moments = false;  // norm, mean and variance
   bool hessian = false;
+  bool gradients = false;  // of the loss by each weight
+  bool inputs = false;     // of a whole dense block, themselves
 
-  constexpr bool calibration() const { return input_norms || hessian; }
+  constexpr bool calibration() const {
+    return input_norms || moments || hessian || gradients || inputs;
+  }
 };
 
 struct Method {
@@ -52,6 +89,8 @@ std::span<const Method> methods();
 // Error(kBadInput) names the nearest known method.
 const Method& method_named(std::string_view name);
 const Method& method_of(const MethodConfig& config);
+// The needs of its row, and those of the method that it runs on.
+Needs needs_of(const MethodConfig& config);
 
 // {"method": "wanda", "sparsity": 0.5, "pattern": "2:4", "parity": "reference" | NAME | [NAME,
 // ...]} -> settings. Error(kBadInput) on a missing or unknown method, an unknown key (with the

@@ -82,6 +82,8 @@ TEST(MethodConfig, ErrorsNameTheNearest) {
               HasSubstr("multiple of the pattern's M, 4"));
   EXPECT_THAT(error_of(R"({"method": "gptq", "desc_act": true, "act_group_aware": true})"),
               HasSubstr("exclude each other"));
+  EXPECT_THAT(error_of(R"({"method": "nf4", "block_size": 96})"), HasSubstr("power of two"));
+  EXPECT_THAT(error_of(R"({"method": "owl", "by": "gptq"})"), HasSubstr("no by 'gptq'"));
   EXPECT_THAT(error_of(R"({"method": "gptq", "damp_percent": 1.5})"),
               HasSubstr("damp_percent must be in [0, 1], got 1.5"));
 }
@@ -95,6 +97,15 @@ TEST(MethodConfig, SettingsSpelledOutReadBackTheSame) {
        R"({"method": "rtn", "bits": 3, "group_size": 64, "sym": true, "mse": true, "parity": "reference"})",
        R"({"method": "sparsegpt", "pattern": "2:4", "bits": 4, "group_size": 64, "damp_percent": 0.05})",
        R"({"method": "gptq", "bits": 3, "desc_act": true, "static_groups": true, "parity": "lazy_groups"})",
+       R"({"method": "gblm", "alpha": 50, "gradient_norm": "l1", "score": "inverse"})",
+       R"({"method": "ria", "power": 0.3, "pattern": "4:8"})",
+       R"({"method": "dsnot", "first": "ria", "max_cycles": 9, "parity": "any_sign"})",
+       R"({"method": "owl", "by": "sparsegpt", "sparsity": 0.7, "lambda": 0.1})",
+       R"({"method": "awq", "bits": 3, "duo_scaling": true, "clip": false})",
+       R"({"method": "smoothquant", "alpha": 0.85})",
+       R"({"method": "nf4", "block_size": 128, "double_quant": true})", R"({"method": "fp4"})",
+       R"({"method": "hqq", "bits": 3, "group_size": -1, "iterations": 5})",
+       R"({"method": "llm_int8", "threshold": 0, "outliers": "batch"})",
        R"({"method": "permute", "units": "both", "seed": 7})"}) {
     const Json given = Json::parse(settings);
     const auto config = method_config(given);
@@ -128,6 +139,8 @@ TEST(Methods, TableMatchesTheSettings) {
   EXPECT_EQ(describe(method_config(Json::parse(
                 R"({"method": "gptq", "bits": 3, "desc_act": true, "damp_percent": 0.05})"))),
             "gptq 3-bit g128 desc_act damp_percent 0.05");
+  EXPECT_EQ(describe(method_config(Json::parse(R"({"method": "awq", "clip": false})"))),
+            "awq 4-bit g128 no clip");
 }
 
 }  // namespace

@@ -97,21 +97,4 @@ std::vector<double> owl_sparsities(std::span<const double> outlier_percents,
   return sparsities;
 }
 
-std::vector<NmPattern> owl_patterns(std::span<const double> outlier_percents,
-                                    const OwlPatternConfig& config) {
-  require(std::isfinite(config.lambda) && config.lambda >= 0, "owl: lambda must be >= 0, got ",
-          config.lambda);
-  std::vector<NmPattern> patterns;
-  for (const double deviation : deviations(outlier_percents, config.lambda)) {
-    auto more = static_cast<int64_t>(std::nearbyint(deviation));
-    if (config.parity_double_step && more == 1) more = 2;
-    const NmPattern pattern{config.pattern.keep + more, config.pattern.of};
-    require(pattern.keep > 0 && pattern.keep < pattern.of, "owl: block ", patterns.size(),
-            " would keep ", pattern.keep, " of ", pattern.of,
-            "; a smaller lambda keeps all between");
-    patterns.push_back(pattern);
-  }
-  return patterns;
-}
-
 }  // namespace assay

@@ -10,8 +10,6 @@
 #include <span>
 #include <vector>
 
-#include "compress/nm_pattern.h"
-
 namespace assay {
 
 struct OwlConfig {
@@ -39,20 +37,5 @@ double outlier_percent(std::span<const ScoredLinear> block, double outlier_multi
 // [0, 1], which would have to be cut and so miss S.
 std::vector<double> owl_sparsities(std::span<const double> outlier_percents,
                                    const OwlConfig& config);
-
-struct OwlPatternConfig {
-  NmPattern pattern = {4, 8};     // what a block of mean r gets
-  double lambda = 2.0;            // r spans lambda weights of a group, >= 0
-  double outlier_multiple = 6.0;  // M, as above
-  // Quirk of the reference (--parity):
-  bool parity_double_step = false;  // "double_step": a block that would keep one weight more keeps
-                                    // two
-};
-
-// The same for N:M, one pattern a block: r = (D - min D) / (max D - min D) * lambda, and N grows by
-// round(r - mean r), half to even. The mean over blocks need not be the given pattern's.
-// Error(kBadInput) as above, and where N leaves 1 .. M - 1.
-std::vector<NmPattern> owl_patterns(std::span<const double> outlier_percents,
-                                    const OwlPatternConfig& config);
 
 }  // namespace assay

@@ -80,19 +80,6 @@ TEST(OwlSparsities, OfEqualBlocksAreUniform) {
   }
 }
 
-// D = 0 4 1 3: r = 0 2 0.5 1.5, mean 1: deviations -1 1 -0.5 0.5, and half goes to even.
-TEST(OwlPatterns, MatchHandComputedCase) {
-  const std::vector<double> d{0, 4, 1, 3};
-  EXPECT_THAT(owl_patterns(d, {}), testing::ElementsAre(NmPattern{3, 8}, NmPattern{5, 8},
-                                                        NmPattern{4, 8}, NmPattern{4, 8}));
-  EXPECT_THAT(
-      owl_patterns(d, {.parity_double_step = true}),
-      testing::ElementsAre(NmPattern{3, 8}, NmPattern{6, 8}, NmPattern{4, 8}, NmPattern{4, 8}));
-  const std::vector<double> equal{1, 1};
-  EXPECT_THAT(owl_patterns(equal, {.pattern = {2, 4}}),
-              testing::ElementsAre(NmPattern{2, 4}, NmPattern{2, 4}));
-}
-
 template <class Fn>
 std::string error_of(const Fn& fn) {
   try {
@@ -113,10 +100,6 @@ TEST(Owl, RefusesBadInput) {
               testing::HasSubstr("lambda must be in [0, 0.5]"));
   EXPECT_THAT(error_of([&] { owl_sparsities(d, {.sparsity = 0.95, .lambda = 0.2}); }),
               testing::HasSubstr("block 0 would get a sparsity of 1.15"));
-  EXPECT_THAT(error_of([&] {
-                owl_patterns(d, {.pattern = {2, 4}, .lambda = 4});
-              }),
-              testing::HasSubstr("block 0 would keep 0 of 4"));
   EXPECT_THAT(error_of([&] { outlier_percent({}, 5); }), testing::HasSubstr("no linears"));
   const std::vector<ScoredLinear> narrow{{torch::ones({2, 3}), torch::ones({2})}};
   EXPECT_THAT(error_of([&] { outlier_percent(narrow, 5); }),

@@ -6,17 +6,22 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <utility>
 
 #include "base/error.h"
 #include "base/version.h"
+#include "calibration/gradient_store.h"
 #include "calibration/hidden_states.h"
 #include "calibration/input_hessian.h"
+#include "calibration/input_moments.h"
+#include "compress/compress_block.h"
 #include "compress/compress_linear.h"
 #include "compress/work.h"
 #include "model/block.h"
+#include "model/linear_product.h"
 
 namespace assay {
 namespace {
@@ -64,21 +69,21 @@ class Run {
         config_(config),
         write_(write),
         options_(options),
-        type_(save_type(options.save_dtype)) {
-    const Method& method = method_of(config);
-    if (!method.needs.calibration()) return;
-    require(calibration != nullptr && !calibration->sequences.empty(), "method ", method.name,
-            " needs calibration text");
-    calibrated_ = true;
-    batches_ = embed_sequences(checkpoint.tensor("model.embed_tokens.weight"),
-                               calibration->sequences, options.batch_tokens);
+        type_(save_type(options.save_dtype)),
+        needs_(needs_of(config)) {
+    if (!needs_.calibration()) return;
+    require(calibration != nullptr && !calibration->sequences.empty(), "method ",
+            method_of(config).name, " needs calibration text");
+    sequences_ = calibration->sequences;
+    batches_ = embedded();
   }
 
   CompressionReport walk() {
     const int64_t num_layers = checkpoint_.config().num_hidden_layers;
-    const CompressionWork cost =
-        compression_work(config_, checkpoint_.config(), calibrated_ ? num_rows() : 0);
+    const CompressionWork cost = compression_work(config_, checkpoint_.config(), num_tokens());
     total_ = cost.total(num_layers);
+    if (needs_.gradients) gather_gradients(cost);
+    if (std::holds_alternative<OwlMethodConfig>(config_)) share_out_sparsity(cost);
     for (int64_t layer = 0; layer < num_layers; ++layer) {
       in_context("layer " + std::to_string(layer), [&] { walk_block(layer, cost); });
     }
@@ -87,10 +92,68 @@ class Run {
   }
 
  private:
-  int64_t num_rows() const {
-    int64_t rows = 0;
-    for (const auto& batch : batches_) rows += batch.hidden.size(0);
-    return rows;
+  int64_t num_tokens() const {
+    int64_t tokens = 0;
+    for (const auto& ids : sequences_) tokens += static_cast<int64_t>(ids.size());
+    return tokens;
+  }
+
+  std::vector<CalibrationBatch> embedded() const {
+    return embed_sequences(checkpoint_.tensor("model.embed_tokens.weight"), sequences_,
+                           options_.batch_tokens);
+  }
+
+  std::string stage_of(int64_t layer) const {
+    return "layer " + std::to_string(layer + 1) + " of " +
+           std::to_string(checkpoint_.config().num_hidden_layers);
+  }
+
+  // The method itself, or what OWL runs on this block.
+  MethodConfig config_of_block(int64_t layer) const {
+    const auto* owl = std::get_if<OwlMethodConfig>(&config_);
+    return owl == nullptr ? config_ : pruning_of(*owl, sparsities_.at(static_cast<size_t>(layer)));
+  }
+
+  // One backward pass through the dense model before the first block is compressed.
+  void gather_gradients(const CompressionWork& cost) {
+    const auto config = config_of_gblm();
+    GradientOptions options;
+    if (config.parity_half) options.reference_scale = config.alpha;
+    double told = 0;
+    options.on_progress = [&](double done, double all, const std::string& stage) {
+      const double now = all > 0 ? cost.gradients * done / all : 0;
+      advance(now - told, "gradients, " + stage);
+      told = now;
+    };
+    gradients_.emplace(checkpoint_, sequences_, config.norm, options);
+  }
+
+  GblmConfig config_of_gblm() const {
+    const auto* gblm = std::get_if<GblmConfig>(&config_);
+    return gblm != nullptr ? *gblm : GblmConfig{};
+  }
+
+  // OWL's look at the dense model: how many weights stand out in each block.
+  void share_out_sparsity(const CompressionWork& cost) {
+    const auto& owl = std::get<OwlMethodConfig>(config_);
+    const ModelConfig& model = checkpoint_.config();
+    std::vector<double> percents;
+    for (int64_t layer = 0; layer < model.num_hidden_layers; ++layer) {
+      in_context("layer " + std::to_string(layer), [&] {
+        const Block block = load_block(checkpoint_, layer);
+        const auto norms = block_input_norms(block, model, batches_, NormSum::kDouble);
+        std::vector<ScoredLinear> linears;
+        for (const std::string_view linear : block_linear_names()) {
+          linears.push_back(
+              {checkpoint_.tensor(linear_weight_name(layer, linear)), norms.at(linear)});
+        }
+        percents.push_back(outlier_percent(linears, owl.outlier_multiple));
+        pass_through_(block, model, batches_);
+      });
+      advance(cost.outliers, stage_of(layer) + ": outliers counted");
+    }
+    sparsities_ = owl_sparsities(percents, owl);
+    batches_ = embedded();
   }
 
   void advance(double units, const std::string& stage) {
@@ -100,20 +163,27 @@ class Run {
 
   void walk_block(int64_t layer, const CompressionWork& cost) {
     const ModelConfig& model = checkpoint_.config();
-    const std::string stage =
-        "layer " + std::to_string(layer + 1) + " of " + std::to_string(model.num_hidden_layers);
-    if (!calibrated_) {
+    const std::string stage = stage_of(layer);
+    if (!needs_.calibration()) {
       for (const std::string_view linear : block_linear_names()) {
         finish_linear(layer, linear, {});
         advance(cost.compress / 7, stage);
       }
       return;
     }
+    if (compresses_blocks(config_)) {
+      walk_dense_block(layer, cost);
+      return;
+    }
     Block block = load_block(checkpoint_, layer);
     for (const auto together : linears_gathered_together(config_)) {
-      const auto statistics = gather(block, together);
+      auto statistics = gather(block, together);
       advance(cost.gather, stage + ": statistics gathered");
       for (const std::string_view linear : together) {
+        if (gradients_) {
+          statistics[linear].gradient = gradients_->gradient(layer, linear);
+          statistics[linear].num_samples = gradients_->num_samples();
+        }
         linear_of(block, linear) = Linear(finish_linear(layer, linear, statistics.at(linear)));
         advance(cost.compress / 7, stage + ": " + std::string(linear));
       }
@@ -123,28 +193,56 @@ class Run {
     advance(cost.pass, stage + ": passed through");
   }
 
+  // A block that is looked at, and passed through, as it was before compression.
+  void walk_dense_block(int64_t layer, const CompressionWork& cost) {
+    const ModelConfig& model = checkpoint_.config();
+    const BlockWeights weights = block_weights(checkpoint_, layer);
+    CompressedBlock compressed = compress_block(config_, weights, model, batches_);
+    for (const std::string_view linear : block_linear_names()) {
+      in_context(linear, [&] {
+        finish(linear_weight_name(layer, linear), weights.linear(linear),
+               std::move(compressed.linears.at(linear)));
+      });
+    }
+    const std::string prefix = "model.layers." + std::to_string(layer) + ".";
+    finish_norm(prefix + "input_layernorm.weight", compressed.input_layernorm);
+    finish_norm(prefix + "post_attention_layernorm.weight", compressed.post_attention_layernorm);
+    advance(cost.gather + cost.compress, stage_of(layer) + ": compressed");
+    if (layer + 1 == model.num_hidden_layers) return;
+    pass_through_(dense_block(weights), model, batches_);
+    advance(cost.pass, stage_of(layer) + ": passed through");
+  }
+
+  void finish_norm(const std::string& name, const at::Tensor& weight) {
+    written_.insert(name);
+    write_(name, as_stored(weight, type_, name));
+    report_.folded.push_back(name);
+  }
+
   // What the method wants to know of the inputs of these linears, for the block as it is.
   std::map<std::string_view, InputStatistics> gather(const Block& block,
                                                      std::span<const std::string_view> linears) {
-    const Needs needs = method_of(config_).needs;
     std::set<std::string_view> sources;
     for (const std::string_view linear : linears) sources.insert(first_with_same_input(linear));
     std::map<std::string_view, InputNorms> norms;
+    std::map<std::string_view, InputMoments> moments;
     std::map<std::string_view, InputHessian> hessians;
     observe_block_inputs(
         block, checkpoint_.config(), batches_,
         [&](std::string_view linear, const at::Tensor& input, std::span<const int64_t> rows) {
           if (!sources.contains(linear)) return;
-          if (needs.input_norms)
+          if (needs_.input_norms)
             norms.try_emplace(linear, norm_sum()).first->second.add(input, rows);
-          if (needs.hessian) hessians[linear].add(input, rows);
+          if (needs_.moments) moments[linear].add(input, rows);
+          if (needs_.hessian) hessians[linear].add(input, rows);
         });
     std::map<std::string_view, InputStatistics> of_source, statistics;
     for (const std::string_view source : sources) {
       in_context(source, [&] {
         InputStatistics& gathered = of_source[source];
-        if (needs.input_norms) gathered.norm = norms.at(source).norms();
-        if (needs.hessian) {
+        if (needs_.input_norms) gathered.norm = norms.at(source).norms();
+        if (needs_.moments) gathered.moments = moments.at(source).moments();
+        if (needs_.hessian) {
           gathered.second_order = std::make_shared<SecondOrder>(hessians.at(source).hessian());
         }
       });
@@ -166,25 +264,27 @@ class Run {
     return in_context(linear, [&] {
       const std::string name = linear_weight_name(layer, linear);
       const at::Tensor weight = checkpoint_.tensor(name);
-      CompressedLinear result = compress_linear(config_, {name, weight, input});
-      const at::Tensor stored = as_stored(result.weight, type_, name);
-      LinearReport report;
-      report.tensor = name;
-      report.rows = weight.size(0);
-      report.cols = weight.size(1);
-      report.zeros = (stored == 0).sum().item<int64_t>();
-      report.bits = result.bits;
-      // The control's weights stand in another order and are compared in it.
-      const bool reordered = std::holds_alternative<PermuteConfig>(config_);
-      report.weight_error = relative_error(reordered ? result.weight : weight, stored);
-      report.levels_per_group = result.levels_per_group;
-      report.group_size = result.group_size;
-      report.note = std::move(result.note);
-      report_.linears.push_back(std::move(report));
-      written_.insert(name);
-      write_(name, stored);
-      return stored;
+      return finish(name, weight, compress_linear(config_of_block(layer), {name, weight, input}));
     });
+  }
+
+  // Writes and reports one linear; returns the weight as stored.
+  at::Tensor finish(const std::string& name, const at::Tensor& weight, CompressedLinear result) {
+    const at::Tensor stored = as_stored(result.weight, type_, name);
+    LinearReport report;
+    report.tensor = name;
+    report.rows = weight.size(0);
+    report.cols = weight.size(1);
+    report.zeros = (stored == 0).sum().item<int64_t>();
+    report.bits = result.bits;
+    report.weight_error = relative_error(result.target.defined() ? result.target : weight, stored);
+    report.levels_per_group = result.levels_per_group;
+    report.group_size = result.group_size;
+    report.note = std::move(result.note);
+    report_.linears.push_back(std::move(report));
+    written_.insert(name);
+    write_(name, stored);
+    return stored;
   }
 
   void copy_the_rest() {
@@ -204,8 +304,11 @@ class Run {
   const TensorSink& write_;
   const CompressOptions& options_;
   at::ScalarType type_;
-  bool calibrated_ = false;
+  Needs needs_;
+  std::vector<std::vector<int32_t>> sequences_;  // of calibration
   std::vector<CalibrationBatch> batches_;
+  std::optional<GradientStore> gradients_;
+  std::vector<double> sparsities_;  // of each block, OWL's
   CompressionReport report_;
   std::set<std::string> written_;
   double done_ = 0, total_ = 0;
@@ -242,7 +345,7 @@ CompressionPlan plan_compression(const Checkpoint& checkpoint, const MethodConfi
   // A linear being compressed: decoded, metric, mask or codes, result and its norm in float64.
   const int64_t one_linear = largest * (4 + 4 + 1 + 4 + 8);
   plan.memory_bytes = std::max(one_linear, embedding * 4);
-  if (!method_of(config).needs.calibration()) return plan;
+  if (!needs_of(config).calibration()) return plan;
   plan.calibration_sequences = samples;
   plan.calibration_tokens = samples * length;
   const int64_t rows = std::min(plan.calibration_tokens, std::max(options.batch_tokens, length));
@@ -250,8 +353,10 @@ CompressionPlan plan_compression(const Checkpoint& checkpoint, const MethodConfi
       4 * (3 * model.hidden_size + 2 * model.intermediate_size +
            2 * (model.num_attention_heads + model.num_key_value_heads) * model.head_dim);
   const int64_t hidden = plan.calibration_tokens * model.hidden_size * 4;
-  plan.memory_bytes = hidden + std::max(embedding * 4, block * 4 + statistics_bytes(config, model) +
-                                                           std::max(one_linear, rows * per_row));
+  plan.memory_bytes =
+      hidden +
+      std::max(embedding * 4, block * 4 + statistics_bytes(config, model, plan.calibration_tokens) +
+                                  std::max(one_linear, rows * per_row));
   plan.gflop = compression_work(config, model, plan.calibration_tokens).total(plan.num_layers);
   return plan;
 }
@@ -265,7 +370,7 @@ CompressionReport compress(const Checkpoint& checkpoint, const MethodConfig& con
 Json compression_provenance(const Checkpoint& checkpoint, const MethodConfig& config,
                             const CalibrationSet* calibration, const CompressOptions& options,
                             const CompressionReport& report) {
-  return {
+  Json provenance{
       {"assay_version", version()},
       {"method", to_json(config)},
       {"source",
@@ -273,6 +378,13 @@ Json compression_provenance(const Checkpoint& checkpoint, const MethodConfig& co
       {"calibration", calibration != nullptr ? calibration->provenance : Json()},
       {"save_dtype", options.save_dtype},
       {"report", to_json(report)}};
+  if (const auto* int8 = std::get_if<LlmInt8Config>(&config)) {
+    provenance["product"] = to_json(product_options(*int8));
+  }
+  if (std::holds_alternative<SmoothQuantConfig>(config)) {
+    provenance["product"] = to_json(kernels::LlmInt8Options{.threshold = 0});  // every input
+  }
+  return provenance;
 }
 
 }  // namespace assay

@@ -5,12 +5,16 @@
 #include <torch/types.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "calibration/gradients.h"
+#include "calibration/hidden_states.h"
 #include "calibration/input_hessian.h"
+#include "compress/compress_block.h"
 #include "compress/compress_linear.h"
 #include "compress/selection_plain.h"
 #include "model/block.h"
@@ -55,8 +59,9 @@ class Pipeline : public testing::Test {
                              calibrated ? &calibration : nullptr, keep, options);
     EXPECT_EQ(result.tensors.size(), checkpoint_.tensors().size());
     EXPECT_EQ(result.report.linears.size(), 21u);  // 3 layers of 7
-    EXPECT_EQ(result.report.linears.size() + result.report.copied.size(),
-              checkpoint_.tensors().size());
+    EXPECT_EQ(
+        result.report.linears.size() + result.report.folded.size() + result.report.copied.size(),
+        checkpoint_.tensors().size());
     return result;
   }
 
@@ -196,10 +201,134 @@ TEST_F(Pipeline, SweepsReportBitsZerosAndWhatTheyCouldNotDo) {
   EXPECT_THAT(act.report.linears[0].note, testing::HasSubstr("groups of 24 leave one of 16"));
 }
 
+// GBLM is Wanda's walk with one more statistic: the gradients of the dense model.
+TEST_F(Pipeline, GblmBlendsInTheGradientsOfTheDenseModel) {
+  const Json settings{{"method", "gblm"}, {"sparsity", 0.6}};
+  const auto config = std::get<GblmConfig>(method_config(settings));
+  const auto result = run(settings);
+  std::map<std::string, at::Tensor> gradients;
+  aggregate_gradients(
+      checkpoint_, kSequences,
+      [&](int64_t layer, std::string_view linear, const GradientAggregate& aggregate) {
+        gradients[linear_weight_name(layer, linear)] = aggregate.l2.clone();
+      });
+  auto batches = embed_sequences(checkpoint_.tensor("model.embed_tokens.weight"), kSequences, 1000);
+  for (int64_t layer = 0; layer < 3; ++layer) {
+    const auto norms = block_input_norms(load_block(checkpoint_, layer), checkpoint_.config(),
+                                         batches, NormSum::kDouble);
+    for (const std::string_view linear : block_linear_names()) {
+      const std::string name = linear_weight_name(layer, linear);
+      const auto weight = checkpoint_.tensor(name);
+      const auto keep = gblm_keep_mask(weight, norms.at(linear), gradients.at(name), 3, config);
+      EXPECT_TRUE(at::equal(result.tensors.at(name), weight * keep)) << name;
+    }
+    pass_through_(block_of(result.tensors, layer), checkpoint_.config(), batches);
+  }
+  // Without the gradient's weight it is Wanda.
+  const auto wanda = run({{"method", "wanda"}, {"sparsity", 0.6}});
+  const auto alone = run({{"method", "gblm"}, {"sparsity", 0.6}, {"alpha", 0}});
+  for (const auto& [name, tensor] : wanda.tensors) {
+    EXPECT_TRUE(at::equal(tensor, alone.tensors.at(name))) << name;
+  }
+}
+
+TEST_F(Pipeline, OwlPrunesBlocksDifferentlyAndTheWholeAsAsked) {
+  for (const char* by : {"wanda", "sparsegpt"}) {
+    const auto result = run({{"method", "owl"}, {"by", by}, {"sparsity", 0.6}});
+    std::map<int, std::pair<double, double>> of_block;  // zeros, elements
+    for (size_t i = 0; i < result.report.linears.size(); ++i) {
+      auto& [zeros, elements] = of_block[static_cast<int>(i / 7)];
+      zeros += static_cast<double>(result.report.linears[i].zeros);
+      elements += static_cast<double>(result.report.linears[i].elements());
+    }
+    double mean = 0, least = 1, most = 0;
+    for (const auto& [block, counts] : of_block) {
+      const double sparsity = counts.first / counts.second;
+      mean += sparsity / 3;
+      least = std::min(least, sparsity);
+      most = std::max(most, sparsity);
+    }
+    EXPECT_NEAR(mean, 0.6, 0.02) << by;           // rows truncate: 64 and 128 columns
+    EXPECT_NEAR(most - least, 0.16, 0.03) << by;  // twice lambda
+  }
+}
+
+TEST_F(Pipeline, DsnotKeepsTheCountsOfTheMaskThatItStartsFrom) {
+  for (const char* first : {"wanda", "magnitude", "ria"}) {
+    const auto pattern = run({{"method", "dsnot"}, {"first", first}, {"pattern", "2:4"}}).report;
+    EXPECT_DOUBLE_EQ(pattern.sparsity(), 0.5) << first;
+  }
+  const auto wanda = run({{"method", "wanda"}, {"sparsity", 0.5}});
+  const auto still = run({{"method", "dsnot"}, {"sparsity", 0.5}, {"max_cycles", 0}});
+  for (const auto& [name, tensor] : wanda.tensors) {
+    EXPECT_TRUE(at::equal(tensor, still.tensors.at(name))) << name;
+  }
+}
+
+TEST_F(Pipeline, DataFreeQuantizersAreTheirFunctions) {
+  const auto expect = [&](const Json& settings, const auto& values_of, double bits) {
+    const auto result = run(settings, {}, false);
+    for (const LinearReport& linear : result.report.linears) {
+      EXPECT_TRUE(
+          at::equal(result.tensors.at(linear.tensor), values_of(checkpoint_.tensor(linear.tensor))))
+          << linear.tensor;
+    }
+    EXPECT_NEAR(result.report.bits(), bits, 1e-9) << settings.dump();
+  };
+  expect(
+      {{"method", "nf4"}}, [](const at::Tensor& w) { return codebook_quantize(w, {}).values; },
+      4.5);
+  expect(
+      {{"method", "fp4"}, {"double_quant", true}},
+      [](const at::Tensor& w) {
+        return codebook_quantize(w, {.codebook = Codebook::kFp4, .double_quant = true}).values;
+      },
+      4 + 8.0 / 64 + 32.0 / (256 * 64));
+  expect(
+      {{"method", "hqq"}, {"bits", 3}, {"group_size", 32}},
+      [](const at::Tensor& w) { return hqq_quantize(w, {.bits = 3, .group_size = 32}).values; },
+      3 + 32.0 / 32);
+  const auto int8 = run({{"method", "llm_int8"}}, {}, false);
+  for (const LinearReport& linear : int8.report.linears) {
+    EXPECT_TRUE(at::equal(int8.tensors.at(linear.tensor),
+                          llm_int8_quantize(checkpoint_.tensor(linear.tensor)).values));
+    EXPECT_NEAR(linear.bits, 8 + 32.0 / static_cast<double>(linear.cols), 1e-9);
+  }
+}
+
+// AWQ and SmoothQuant look at the dense model, and their norms are written with the scales in them.
+TEST_F(Pipeline, MethodsThatFoldScalesLookAtTheDenseModel) {
+  for (const Json& settings : {Json{{"method", "awq"}, {"bits", 4}, {"group_size", 32}},
+                               Json{{"method", "smoothquant"}}}) {
+    SCOPED_TRACE(settings.dump());
+    const auto result = run(settings);
+    auto batches =
+        embed_sequences(checkpoint_.tensor("model.embed_tokens.weight"), kSequences, 1000);
+    const MethodConfig config = method_config(settings);
+    for (int64_t layer = 0; layer < 3; ++layer) {
+      const auto weights = block_weights(checkpoint_, layer);
+      const auto expected = compress_block(config, weights, checkpoint_.config(), batches);
+      for (const auto& [linear, compressed] : expected.linears) {
+        const std::string name = linear_weight_name(layer, linear);
+        EXPECT_TRUE(at::equal(result.tensors.at(name), compressed.weight)) << name;
+      }
+      const std::string prefix = "model.layers." + std::to_string(layer) + ".";
+      EXPECT_TRUE(at::equal(result.tensors.at(prefix + "input_layernorm.weight"),
+                            expected.input_layernorm));
+      pass_through_(dense_block(weights), checkpoint_.config(), batches);
+    }
+    EXPECT_LT(result.report.weight_error(), 0.15);  // of the folded weights, by 4 or 8 bits
+    EXPECT_EQ(result.report.folded.size(), 6u);
+  }
+}
+
 TEST_F(Pipeline, ResultsDependNeitherOnBatchesNorOnThreads) {
-  for (const Json& settings : {Json{{"method", "wanda"}, {"pattern", "2:4"}},
-                               Json{{"method", "sparsegpt"}, {"sparsity", 0.6}},
-                               Json{{"method", "gptq"}, {"bits", 3}, {"desc_act", true}}}) {
+  for (const Json& settings :
+       {Json{{"method", "wanda"}, {"pattern", "2:4"}},
+        Json{{"method", "sparsegpt"}, {"sparsity", 0.6}},
+        Json{{"method", "gptq"}, {"bits", 3}, {"desc_act", true}},
+        Json{{"method", "gblm"}, {"sparsity", 0.4}}, Json{{"method", "dsnot"}, {"sparsity", 0.5}},
+        Json{{"method", "owl"}, {"by", "ria"}, {"sparsity", 0.5}}}) {
     SCOPED_TRACE(settings.dump());
     const int64_t threads = num_threads();
     set_num_threads(1);

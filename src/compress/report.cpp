@@ -57,6 +57,7 @@ Json to_json(const CompressionReport& report) {
           {"bits", report.bits()},
           {"weight_error", report.weight_error()},
           {"linears", linears},
+          {"folded", report.folded},
           {"copied", report.copied}};
 }
 

@@ -25,6 +25,7 @@ struct LinearReport {
 
 struct CompressionReport {
   std::vector<LinearReport> linears;  // in the order of the layers
+  std::vector<std::string> folded;    // norms into which scales of the linears went
   std::vector<std::string>
       copied;  // tensors that the method does not touch: embeddings, norms, head
 

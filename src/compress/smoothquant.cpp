@@ -94,7 +94,7 @@ std::map<std::string_view, at::Tensor> block_input_maxima(
   return maxima;
 }
 
-SmoothedBlock smooth_block(const SmoothBlockWeights& weights,
+SmoothedBlock smooth_block(const BlockWeights& weights,
                            const std::map<std::string_view, at::Tensor>& input_maxima,
                            const SmoothQuantConfig& config) {
   SmoothedBlock result{weights, {}, {}};

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "calibration/hidden_states.h"
+#include "compress/block_weights.h"
 
 namespace assay {
 
@@ -31,19 +32,14 @@ at::Tensor smoothing_scale(const at::Tensor& input_max, std::span<const at::Tens
 std::map<std::string_view, at::Tensor> block_input_maxima(
     const Block& block, const ModelConfig& config, const std::vector<CalibrationBatch>& batches);
 
-// The weights of one block, all float32; before and after smoothing.
-struct SmoothBlockWeights {
-  at::Tensor input_layernorm, post_attention_layernorm;  // [hidden_size]
-  std::map<std::string_view, at::Tensor> linears;        // the seven of block_linear_names()
-};
 struct SmoothedBlock {
-  SmoothBlockWeights weights;
+  BlockWeights weights;
   at::Tensor attention_scale, mlp_scale;  // [hidden_size]: s of q, k, v and of gate, up
 };
 
 // Smooths a block: what it computes is unchanged but for rounding. The dense block's maxima serve
 // all blocks, so the order of blocks is free.
-SmoothedBlock smooth_block(const SmoothBlockWeights& weights,
+SmoothedBlock smooth_block(const BlockWeights& weights,
                            const std::map<std::string_view, at::Tensor>& input_maxima,
                            const SmoothQuantConfig& config);
 

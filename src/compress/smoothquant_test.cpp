@@ -93,7 +93,7 @@ class SmoothBlock : public testing::Test {
     }
   }
 
-  static Block block_of(const SmoothBlockWeights& weights) {
+  static Block block_of(const BlockWeights& weights) {
     const auto linear = [&](const char* name) { return Linear(weights.linears.at(name)); };
     return {weights.input_layernorm,    weights.post_attention_layernorm,
             linear("self_attn.q_proj"), linear("self_attn.k_proj"),
@@ -102,12 +102,12 @@ class SmoothBlock : public testing::Test {
             linear("mlp.down_proj")};
   }
 
-  at::Tensor output_of(const SmoothBlockWeights& weights) const {
+  at::Tensor output_of(const BlockWeights& weights) const {
     return block_forward(block_of(weights), config_, batches_[0].forest, batches_[0].hidden);
   }
 
   ModelConfig config_;
-  SmoothBlockWeights weights_;
+  BlockWeights weights_;
   std::vector<CalibrationBatch> batches_;
 };
 
@@ -145,7 +145,7 @@ TEST_F(SmoothBlock, MaximaAreThoseOfAllTokens) {
 // both lose less.
 TEST_F(SmoothBlock, EightBitsLoseLessOnceSmoothed) {
   at::Tensor normed;
-  const auto error = [&](const SmoothBlockWeights& weights) {
+  const auto error = [&](const BlockWeights& weights) {
     block_inputs(block_of(weights), config_, batches_[0].forest, batches_[0].hidden,
                  [&](std::string_view name, const at::Tensor& x) {
                    if (name == "self_attn.q_proj") normed = x.clone();

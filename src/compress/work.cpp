@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "calibration/gradient_store.h"
+
 namespace assay {
 namespace {
 
@@ -27,7 +29,7 @@ std::span<const Names> linears_gathered_together(const MethodConfig& config) {
 
 double CompressionWork::total(int64_t num_layers) const {
   const auto layers = static_cast<double>(num_layers);
-  return layers * (num_gathers * gather + compress) + (layers - 1) * pass;
+  return layers * (num_gathers * gather + compress + outliers) + (layers - 1) * pass + gradients;
 }
 
 CompressionWork compression_work(const MethodConfig& config, const ModelConfig& model,
@@ -44,7 +46,12 @@ CompressionWork compression_work(const MethodConfig& config, const ModelConfig& 
   work.num_gathers = static_cast<double>(linears_gathered_together(config).size());
   work.pass = 2 * rows * weights / 1e9;
   work.gather = work.pass - 2 * rows * hidden * mlp / 1e9;  // down_proj's product is left out
-  if (!method_of(config).needs.hessian) return work;
+  const Needs needs = needs_of(config);
+  if (std::holds_alternative<OwlMethodConfig>(config)) work.outliers = work.gather + work.pass;
+  if (needs.gradients) work.gradients = gradient_gflop(model, tokens);
+  // AWQ tries 20 scales on the linears of a block and leaves most off half-way.
+  if (std::holds_alternative<AwqConfig>(config)) work.compress += 10 * work.pass;
+  if (!needs.hessian) return work;
   // Of the three inputs of width hidden_size (q's, o's, gate's) and that of down_proj: the Hessian,
   // its factor (2/3 n^3), and the sweep over every row that reads it.
   const double inputs = 2 * hidden * hidden + heads * heads + mlp * mlp;
@@ -56,12 +63,22 @@ CompressionWork compression_work(const MethodConfig& config, const ModelConfig& 
   return work;
 }
 
-int64_t statistics_bytes(const MethodConfig& config, const ModelConfig& model) {
-  if (!method_of(config).needs.hessian) return 0;
+int64_t statistics_bytes(const MethodConfig& config, const ModelConfig& model, int64_t tokens) {
+  const Needs needs = needs_of(config);
   const int64_t heads = model.num_attention_heads * model.head_dim, mlp = model.intermediate_size;
-  const int64_t largest = std::max({heads, mlp, model.hidden_size});
-  return 4 * (2 * model.hidden_size * model.hidden_size + heads * heads + mlp * mlp +
-              4 * largest * largest);
+  const int64_t hidden = model.hidden_size, largest = std::max({heads, mlp, hidden});
+  int64_t bytes = 0;
+  if (needs.hessian) {
+    bytes += 4 * (2 * hidden * hidden + heads * heads + mlp * mlp + 4 * largest * largest);
+  }
+  if (needs.inputs) bytes += 4 * (tokens * (2 * hidden + heads + mlp) + mlp * mlp / 2);
+  if (needs.gradients) {
+    const GradientOptions options;
+    bytes +=
+        static_cast<int64_t>(std::min(options.memory_limit, GradientStore::bytes(model, options)) +
+                             std::min(options.memory_limit, gradient_state_bytes(model, tokens)));
+  }
+  return bytes;
 }
 
 }  // namespace assay

@@ -22,6 +22,9 @@ struct CompressionWork {
   double num_gathers = 0;
   double compress = 0;  // of all seven linears
   double pass = 0;      // the pass through the compressed block
+  double outliers = 0;  // OWL's look at the dense block
+  // Of the whole model:
+  double gradients = 0;
 
   double total(int64_t num_layers) const;  // the last block is not passed through
 };
@@ -30,8 +33,9 @@ struct CompressionWork {
 CompressionWork compression_work(const MethodConfig& config, const ModelConfig& model,
                                  int64_t tokens);
 
-// Memory of the statistics of one block and of what a sweep derives from them: the Hessians of its
-// four inputs, and four copies of the largest while it is factored.
-int64_t statistics_bytes(const MethodConfig& config, const ModelConfig& model);
+// Memory beside weights and hidden states: the Hessians of a block's four inputs, and four copies
+// of the largest while it is factored; AWQ's inputs of a block; the gradients of the whole model
+// and the hidden states between all blocks, as far as they stay in memory.
+int64_t statistics_bytes(const MethodConfig& config, const ModelConfig& model, int64_t tokens);
 
 }  // namespace assay

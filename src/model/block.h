@@ -104,6 +104,7 @@ at::Tensor attention_output(const Linear& q_proj, const Linear& k_proj, const Li
 // The input of down_proj, silu(gate(x)) * up(x), for x [rows, hidden_size] behind the second norm.
 at::Tensor gated_output(const Linear& gate_proj, const Linear& up_proj, const at::Tensor& x);
 
+// (Where the provenance of the checkpoint asks for a product in 8 bits, the linears compute so.)
 // A block whose seven weights come from `weight_of(linear name)` (so that compressed weights can be
 // put in), norms from the checkpoint.
 Block make_block(const Checkpoint& checkpoint, int64_t layer,

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "model/block.h"
+#include "model/linear_product.h"
 
 namespace assay {
 namespace {
@@ -47,8 +48,10 @@ Block make_block(const Checkpoint& checkpoint, int64_t layer,
   const std::string prefix = "model.layers." + std::to_string(layer) + ".";
   const int64_t width = c.hidden_size, mlp = c.intermediate_size;
   const int64_t q = c.num_attention_heads * c.head_dim, kv = c.num_key_value_heads * c.head_dim;
+  const auto int8 = int8_product(checkpoint.provenance());
   const auto linear = [&](std::string_view name, int64_t out, int64_t in) {
-    return Linear(checked(linear_weight_name(layer, name), weight_of(name), {out, in}));
+    const auto weight = checked(linear_weight_name(layer, name), weight_of(name), {out, in});
+    return int8 ? Linear::llm_int8(weight, *int8) : Linear(weight);
   };
   Block block;
   block.input_layernorm = vector_of(checkpoint, prefix + "input_layernorm.weight", width);

@@ -37,7 +37,8 @@ int64_t compress_memory(const ModelConfig& c, const std::optional<StudyCalibrati
   const int64_t tokens = calibration ? calibration->samples * calibration->length : 0;
   int64_t statistics = 0;
   for (const PlannedVariant& variant : variants) {
-    if (variant.method) statistics = std::max(statistics, statistics_bytes(*variant.method, c));
+    if (variant.method)
+      statistics = std::max(statistics, statistics_bytes(*variant.method, c, tokens));
   }
   // The decoded block, its packed copy, the compressed copy; hidden states and one linear's input.
   return statistics +
@@ -55,7 +56,7 @@ PlannedVariant planned(const StudyVariant& variant, const Study& study, const Mo
   Json settings{{"method", variant.method}};
   settings.update(variant.settings);
   planned.method = method_config(settings);
-  planned.needs_calibration = method_of(*planned.method).needs.calibration();
+  planned.needs_calibration = needs_of(*planned.method).calibration();
   require(!planned.needs_calibration || study.calibration, "method ", variant.method,
           " needs calibration text: give the study a 'calibration'");
   const int64_t tokens =

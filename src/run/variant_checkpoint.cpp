@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "compress/pipeline.h"
 #include "model/export.h"
+#include "model/linear_product.h"
 #include "run/self_check.h"
 
 namespace assay {
@@ -50,7 +51,10 @@ void compress_into(const fs::path& folder, const Plan& plan, const PlannedVarian
 
 Json variant_identity(const Plan& plan, const PlannedVariant& variant) {
   if (!variant.method) {
-    return {{"hash", Checkpoint::open(resolve_model(variant.variant.path)).weights_hash()}};
+    const auto made = Checkpoint::open(resolve_model(variant.variant.path));
+    Json identity{{"hash", made.weights_hash()}};
+    if (const auto int8 = int8_product(made.provenance())) identity["product"] = to_json(*int8);
+    return identity;
   }
   Json identity{{"source", plan.base.weights_hash()}, {"method", to_json(*variant.method)}};
   if (variant.needs_calibration) identity["calibration"] = plan.calibration->provenance;

@@ -1,0 +1,42 @@
+#include "compress/block_weights.h"
+
+#include <ATen/ATen.h>
+
+#include <string>
+
+#include "base/error.h"
+#include "compress/metric.h"
+
+namespace assay {
+
+const at::Tensor& BlockWeights::linear(std::string_view name) const {
+  const auto found = linears.find(name);
+  require(found != linears.end(), "the block has no weight of ", name);
+  return found->second;
+}
+
+BlockWeights block_weights(const Checkpoint& checkpoint, int64_t layer) {
+  const std::string prefix = "model.layers." + std::to_string(layer) + ".";
+  BlockWeights weights{checkpoint.tensor(prefix + "input_layernorm.weight"),
+                       checkpoint.tensor(prefix + "post_attention_layernorm.weight"),
+                       {}};
+  for (const std::string_view name : block_linear_names()) {
+    weights.linears[name] = checkpoint.tensor(linear_weight_name(layer, name));
+  }
+  return weights;
+}
+
+Block dense_block(const BlockWeights& weights) {
+  Block block;
+  block.input_layernorm = weights.input_layernorm;
+  block.post_attention_layernorm = weights.post_attention_layernorm;
+  for (const std::string_view name : block_linear_names()) {
+    in_context(name, [&] {
+      require_finite_matrix(weights.linear(name), "weight");
+      linear_of(block, name) = Linear(weights.linear(name));
+    });
+  }
+  return block;
+}
+
+}  // namespace assay

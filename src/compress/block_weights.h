@@ -1,0 +1,28 @@
+#pragma once
+// The weights of one decoder block, for methods that change several of them together.
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <string_view>
+
+#include "model/block.h"
+
+namespace assay {
+
+// All float32.
+struct BlockWeights {
+  at::Tensor input_layernorm, post_attention_layernorm;  // [hidden_size]
+  std::map<std::string_view, at::Tensor> linears;        // the seven of block_linear_names()
+
+  // Error(kBadInput) when there is none of that name.
+  const at::Tensor& linear(std::string_view name) const;
+};
+
+BlockWeights block_weights(const Checkpoint& checkpoint, int64_t layer);
+
+// The block that computes with them, in float32. Error(kBadInput) names the linear whose weight is
+// missing, of another dtype, or not finite.
+Block dense_block(const BlockWeights& weights);
+
+}  // namespace assay

@@ -1,0 +1,71 @@
+#include "compress/compress_block.h"
+
+#include <ATen/ATen.h>
+
+#include <utility>
+#include <variant>
+
+#include "base/error.h"
+#include "compress/awq.h"
+#include "compress/smoothquant.h"
+
+namespace assay {
+namespace {
+
+CompressedBlock apply(const AwqConfig& config, const BlockWeights& weights,
+                      const ModelConfig& model, const std::vector<CalibrationBatch>& batches) {
+  AwqBlock rounded = awq_block(weights, model, batches, config);
+  const BlockWeights folded = awq_fold(weights, rounded.pairs);
+  CompressedBlock result{rounded.input_layernorm, rounded.post_attention_layernorm, {}};
+  for (auto& [name, linear] : rounded.linears) {
+    const int64_t cols = linear.values.size(1), group_size = linear.grid.group_size;
+    CompressedLinear& compressed = result.linears[name];
+    compressed.weight = linear.values;
+    compressed.bits = quantized_bits(
+        cols, {.bits = config.bits, .group_size = config.group_size, .sym = config.sym});
+    compressed.levels_per_group = linear.grid.max_code + 1;
+    compressed.group_size = group_size;
+    compressed.target = folded.linear(name);
+    if (cols % group_size != 0) compressed.note = tail_note(cols, group_size);
+  }
+  return result;
+}
+
+CompressedBlock apply(const SmoothQuantConfig& config, const BlockWeights& weights,
+                      const ModelConfig& model, const std::vector<CalibrationBatch>& batches) {
+  const auto maxima = block_input_maxima(dense_block(weights), model, batches);
+  const SmoothedBlock smoothed = smooth_block(weights, maxima, config);
+  CompressedBlock result{
+      smoothed.weights.input_layernorm, smoothed.weights.post_attention_layernorm, {}};
+  for (const auto& [name, weight] : smoothed.weights.linears) {
+    CompressedLinear& compressed = result.linears[name];
+    compressed.weight = quantize_rows_int8(weight).values;
+    compressed.bits = llm_int8_bits(weight.size(1));
+    compressed.levels_per_group = 255;
+    compressed.group_size = weight.size(1);
+    compressed.target = weight;
+  }
+  return result;
+}
+
+}  // namespace
+
+bool compresses_blocks(const MethodConfig& config) {
+  return std::holds_alternative<AwqConfig>(config) ||
+         std::holds_alternative<SmoothQuantConfig>(config);
+}
+
+CompressedBlock compress_block(const MethodConfig& config, const BlockWeights& weights,
+                               const ModelConfig& model,
+                               const std::vector<CalibrationBatch>& batches) {
+  if (const auto* awq = std::get_if<AwqConfig>(&config)) {
+    return apply(*awq, weights, model, batches);
+  }
+  if (const auto* smooth = std::get_if<SmoothQuantConfig>(&config)) {
+    return apply(*smooth, weights, model, batches);
+  }
+  fail(ErrorKind::kInternal, "compress_block: ", method_of(config).name,
+       " compresses one linear after another");
+}
+
+}  // namespace assay
