@@ -11,7 +11,9 @@
 
 #include "base/file.h"
 #include "command.h"
+#include "compress/methods.h"
 #include "compress/rtn.h"
+#include "model/block.h"
 #include "model/checkpoint.h"
 #include "model/tiny_model.h"
 
@@ -62,6 +64,36 @@ TEST_F(CompressCommand, WritesWhatTheMethodComputesAndSaysSo) {
   EXPECT_EQ(provenance["method"]["bits"], 3);
   EXPECT_EQ(provenance["source"]["weights_sha256"], before.weights_hash());
   EXPECT_EQ(provenance["report"]["linears"].size(), 14u);
+}
+
+TEST_F(CompressCommand, EveryMethodRunsAndItsResultLoads) {
+  for (const Method& method : methods()) {
+    SCOPED_TRACE(method.name);
+    const std::string name(method.name);
+    std::string arguments = "tiny --method " + name + " -o " + name;
+    if (needs_of(method_config({{"method", method.name}})).calibration()) {
+      arguments += " --calibration ids:ids.jsonl --samples 4 --journal always";
+    }
+    const auto done = run(arguments);
+    ASSERT_EQ(done.exit_code, 0) << done.text;
+    EXPECT_FALSE(fs::exists(folder_ / (name + ".blocks")));
+    const auto made = Checkpoint::open(folder_ / name);
+    EXPECT_EQ(made.provenance()["method"]["method"], name);
+    const bool is_int8 = name == "llm_int8" || name == "smoothquant";
+    EXPECT_EQ(made.provenance().contains("product"), is_int8);
+    load_causal_lm(made);
+  }
+}
+
+TEST_F(CompressCommand, FlagsAreTheSettingsOfTheMethods) {
+  const auto done = run(
+      "tiny --method gptq --mask wanda --pattern 2:4 --bits 3 --group_size 16 --no-sym --desc_act "
+      "--calibration ids:ids.jsonl --samples 4 -o out");
+  ASSERT_EQ(done.exit_code, 0) << done.text;
+  EXPECT_THAT(done.text, HasSubstr("gptq 2:4 3-bit g16 desc_act mask wanda"));
+  const auto foreign = run("tiny --method awq --damp_percent 0.1 -o other");
+  EXPECT_EQ(foreign.exit_code, 2);
+  EXPECT_THAT(foreign.text, HasSubstr("damp_percent"));
 }
 
 TEST_F(CompressCommand, CalibratedResultsAreTheSameBytesForAnyThreadsAndBatches) {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -14,11 +15,14 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/thread_pool.h"
+#include "compress/block_journal.h"
 #include "compress/pipeline.h"
 #include "model/export.h"
 
 namespace assay::app {
 namespace {
+
+namespace fs = std::filesystem;
 
 struct CompressArguments {
   std::string model, method, output, calibration, dtype = "auto", save_dtype = "float32";
@@ -28,6 +32,7 @@ struct CompressArguments {
   int64_t samples = 128, threads = 0, batch_tokens = CompressOptions{}.batch_tokens;
   std::optional<int64_t> length;
   std::optional<uint64_t> seed;
+  std::string journal = "auto";
   bool overwrite = false, dry_run = false;
 };
 
@@ -61,16 +66,36 @@ std::optional<CalibrationSet> calibration_of(const CompressArguments& arguments,
                           checkpoint.tokenizer());
 }
 
+struct CalibrationSize {
+  int64_t samples = 0, tokens = 0;
+};
+
+CalibrationSize size_of(const std::optional<CalibrationSet>& calibration) {
+  if (!calibration) return {};
+  return {static_cast<int64_t>(calibration->sequences.size()),
+          calibration->provenance.at("tokens").get<int64_t>()};
+}
+
+CompressionPlan plan_of(const Checkpoint& checkpoint, const MethodConfig& config,
+                        const std::optional<CalibrationSet>& calibration,
+                        const CompressOptions& options) {
+  const auto [samples, tokens] = size_of(calibration);
+  return plan_compression(checkpoint, config, samples, samples == 0 ? 0 : tokens / samples,
+                          options);
+}
+
+bool keeps_journal(const CompressArguments& arguments, const Checkpoint& checkpoint,
+                   const MethodConfig& config, const std::optional<CalibrationSet>& calibration,
+                   const CompressOptions& options) {
+  if (arguments.journal != "auto") return arguments.journal == "always";
+  return is_worth_a_journal(plan_of(checkpoint, config, calibration, options).gflop);
+}
+
 void print_plan(const CompressArguments& arguments, const Checkpoint& checkpoint,
                 const MethodConfig& config, const std::optional<CalibrationSet>& calibration,
                 const CompressOptions& options) {
-  int64_t samples = 0, tokens = 0;
-  if (calibration) {
-    samples = static_cast<int64_t>(calibration->sequences.size());
-    tokens = calibration->provenance.at("tokens").get<int64_t>();
-  }
-  const auto plan =
-      plan_compression(checkpoint, config, samples, samples == 0 ? 0 : tokens / samples, options);
+  const auto [samples, tokens] = size_of(calibration);
+  const auto plan = plan_of(checkpoint, config, calibration, options);
   std::cout << fmt::format(
       "model        {}\n"
       "method       {}   {}\n"
@@ -127,6 +152,8 @@ void run(const CompressArguments& arguments) {
                       arguments.overwrite ? ExistingFolder::kReplace : ExistingFolder::kRefuse);
   const auto calibration = calibration_of(arguments, method, checkpoint);
   const CalibrationSet* given = calibration ? &*calibration : nullptr;
+  const fs::path journal = arguments.output + ".blocks";
+  if (keeps_journal(arguments, checkpoint, config, calibration, options)) options.journal = journal;
   std::optional<Progress> progress;
   double reported = 0;
   options.on_progress = [&](double done, double total, const std::string& stage) {
@@ -143,6 +170,7 @@ void run(const CompressArguments& arguments) {
   const Tokenizer tokenizer = checkpoint.tokenizer();
   folder.commit(tokenizer.to_tokenizer_json(), tokenizer.to_tokenizer_config(),
                 compression_provenance(checkpoint, config, given, options, report));
+  remove_block_journal(journal);
   print_report(arguments, config, report);
 }
 
@@ -214,6 +242,12 @@ void add_compress_command(CLI::App& program) {
   command
       ->add_option("--batch_tokens", a->batch_tokens,
                    "rows of a forward pass: bounds memory, changes no result")
+      ->capture_default_str();
+  command
+      ->add_option("--journal", a->journal,
+                   "keep finished blocks beside the output, so that a killed run goes on behind "
+                   "them: auto (when it takes minutes), always, never")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
       ->capture_default_str();
   command->add_flag("--overwrite", a->overwrite, "replace the checkpoint in the output folder");
   command->add_flag("--dry-run", a->dry_run, "print what would be done, write nothing");

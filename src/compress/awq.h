@@ -62,7 +62,8 @@ struct AwqBlock {
 //            the next block is given the outputs of the dense one
 // float32 throughout, every product in a fixed order: the same bits for any number of threads and
 // any cut into batches. Memory beside the weights: the inputs of the linears, tokens * (3 *
-// hidden_size + intermediate_size) floats, and half a Gram matrix of intermediate_size.
+// hidden_size + intermediate_size) floats, and while a Gram matrix is formed 1.5 *
+// intermediate_size^2 floats.
 // Error(kBadInput) on a wrong shape or range, or a value that is not finite, naming the linear.
 AwqBlock awq_block(const BlockWeights& weights, const ModelConfig& model,
                    const std::vector<CalibrationBatch>& batches, const AwqConfig& config);

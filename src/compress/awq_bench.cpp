@@ -7,7 +7,6 @@
 #include <benchmark/benchmark.h>
 
 #include <cmath>
-#include <numeric>
 
 #include "compress/awq_clip.h"
 #include "compress/awq_modules.h"
@@ -114,7 +113,7 @@ void once(benchmark::internal::Benchmark* benchmark) {
   benchmark->Iterations(1)->UseRealTime()->MeasureProcessCPUTime()->Unit(benchmark::kMillisecond);
 }
 void linear_shapes(benchmark::internal::Benchmark* benchmark) {
-  for (const int64_t tokens : {4096, 16384}) {
+  for (const int64_t tokens : {2048, 16384}) {
     benchmark->Args({4096, 4096, tokens})->Args({4096, 11008, tokens});
   }
   once(benchmark);

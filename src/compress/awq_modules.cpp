@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
 
 #include "base/error.h"
 #include "compress/error_energy.h"
@@ -14,8 +13,9 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kParts = 8;        // into which the tokens are cut
-constexpr int64_t kLeastPart = 240;  // tokens: two blocks of the product's kernel
+constexpr int64_t kParts = 8;  // into which the tokens are cut
+constexpr int64_t kLeastPart =
+    480;  // tokens: with fewer, changing candidates costs more than they do
 constexpr int64_t kMostPart = 4080;  // tokens whose intermediates are held at a time
 
 int64_t part_size(int64_t tokens) {

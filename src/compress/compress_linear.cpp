@@ -33,6 +33,27 @@ CompressedLinear pruned(const LinearInput& input, const at::Tensor& keep,
   return result;
 }
 
+// The mask of another method at its defaults; undefined where there is none.
+at::Tensor mask_of(MaskSource source, double sparsity, const std::optional<NmPattern>& pattern,
+                   const at::Tensor& weight, const at::Tensor& norm) {
+  switch (source) {
+    case MaskSource::kNone:
+      return {};
+    case MaskSource::kMagnitude:
+      return magnitude_keep_mask(weight, {.sparsity = sparsity, .pattern = pattern});
+    case MaskSource::kWanda:
+      return wanda_keep_mask(weight, norm, {.sparsity = sparsity, .pattern = pattern});
+    case MaskSource::kRia:
+      return ria_keep_mask(weight, norm, {.sparsity = sparsity, .pattern = pattern});
+  }
+  return {};
+}
+
+double sparsity_of(const at::Tensor& weight) {
+  const double kept = (weight != 0).sum().item<double>();
+  return 1 - kept / static_cast<double>(weight.numel());
+}
+
 CompressedLinear apply(const DenseConfig&, const LinearInput& input) {
   CompressedLinear result;
   result.weight = input.weight;
@@ -58,25 +79,10 @@ CompressedLinear apply(const RiaConfig& config, const LinearInput& input) {
   return pruned(input, ria_keep_mask(input.weight, input.input.norm, config), config.pattern);
 }
 
-at::Tensor first_mask(const DsnotMethodConfig& config, const LinearInput& input) {
-  const at::Tensor& norm = input.input.moments.norm;
-  switch (config.first) {
-    case FirstMask::kMagnitude:
-      return magnitude_keep_mask(input.weight,
-                                 {.sparsity = config.sparsity, .pattern = config.pattern});
-    case FirstMask::kRia:
-      return ria_keep_mask(input.weight, norm,
-                           {.sparsity = config.sparsity, .pattern = config.pattern});
-    case FirstMask::kWanda:
-      break;
-  }
-  return wanda_keep_mask(input.weight, norm,
-                         {.sparsity = config.sparsity, .pattern = config.pattern});
-}
-
 CompressedLinear apply(const DsnotMethodConfig& config, const LinearInput& input) {
-  const auto swapped =
-      dsnot_swap(first_mask(config, input), input.weight, input.input.moments, config);
+  const auto keep = mask_of(config.first, config.sparsity, config.pattern, input.weight,
+                            input.input.moments.norm);
+  const auto swapped = dsnot_swap(keep, input.weight, input.input.moments, config);
   return pruned(input, swapped.keep, config.pattern);
 }
 
@@ -127,16 +133,19 @@ CompressedLinear apply(const LlmInt8Config&, const LinearInput& input) {
 }
 
 CompressedLinear apply(const RtnConfig& config, const LinearInput& input) {
-  const RtnResult quantized = rtn_quantize(input.weight, config);
+  const auto keep =
+      mask_of(config.mask, config.sparsity, config.pattern, input.weight, input.input.norm);
+  const auto weight =
+      keep.defined() ? input.weight.masked_fill(keep.logical_not(), 0.0) : input.weight;
+  const RtnResult quantized = rtn_quantize(weight, config);
   const int64_t cols = input.weight.size(1), group_size = quantized.grid.group_size;
   CompressedLinear result;
   result.weight = quantized.values;
-  result.bits = quantized_bits(cols, config);
+  result.bits = keep.defined() ? joint_bits(cols, config, sparsity_of(result.weight))
+                               : quantized_bits(cols, config);
   result.levels_per_group = quantized.grid.max_code + 1;
   result.group_size = group_size;
-  if (cols % group_size != 0) {
-    result.note = tail_note(cols, group_size);
-  }
+  if (cols % group_size != 0) result.note = tail_note(cols, group_size);
   return result;
 }
 
@@ -160,11 +169,12 @@ CompressedLinear apply(const SparseGptConfig& config, const LinearInput& input) 
   const auto order = column_order(input.input.second_order->hessian().diagonal(),
                                   ColumnOrder::kGiven, config.group_size);
   const InverseFactor& factor = input.input.second_order->factor(order, config.damp_percent);
-  const SweepResult swept = sparsegpt(input.weight, factor, config);
+  const SweepResult swept = sparsegpt(
+      input.weight, factor, config,
+      mask_of(config.mask, config.sparsity, config.pattern, input.weight, input.input.norm));
   CompressedLinear result;
   result.weight = swept.values;
-  const double kept = (result.weight != 0).sum().item<double>();
-  const double sparsity = 1 - kept / static_cast<double>(result.weight.numel());
+  const double sparsity = sparsity_of(result.weight);
   result.note = factor_note(factor, config.damp_percent);
   if (config.bits == 16) {
     result.bits = config.pattern ? nm_bits(*config.pattern) : unstructured_bits(sparsity);
@@ -184,10 +194,13 @@ CompressedLinear apply(const GptqConfig& config, const LinearInput& input) {
   const auto order =
       column_order(second_order.hessian().diagonal(), column_order_of(config), config.group_size);
   const InverseFactor& factor = second_order.factor(order, config.damp_percent);
-  const GptqResult rounded = gptq(input.weight, factor, order, config);
+  const auto keep =
+      mask_of(config.mask, config.sparsity, config.pattern, input.weight, input.input.norm);
+  const GptqResult rounded = gptq(input.weight, factor, order, config, keep);
   CompressedLinear result;
   result.weight = rounded.values;
-  result.bits = quantized_bits(cols, config);
+  result.bits = keep.defined() ? joint_bits(cols, config, sparsity_of(result.weight))
+                               : quantized_bits(cols, config);
   const int64_t levels = int64_t{1} << config.bits, num_groups = rounded.scale.size(1);
   // Groups of act-order lie scattered over the row: what can be recounted is the row.
   const bool scattered = config.desc_act && !config.static_groups;
@@ -242,7 +255,13 @@ double joint_bits(int64_t in_features, const QuantizerConfig& config, double spa
 
 CompressedLinear compress_linear(const MethodConfig& config, const LinearInput& input) {
   require_finite_matrix(input.weight, "weight");
-  return std::visit([&](const auto& c) { return apply(c, input); }, config);
+  const auto apply_to_tensor = [&](auto c) {
+    if constexpr (requires { c.bits_by_tensor; }) {
+      c.bits = bits_of_tensor(c.bits_by_tensor, c.bits, input.tensor);
+    }
+    return apply(c, input);
+  };
+  return std::visit(apply_to_tensor, config);
 }
 
 }  // namespace assay

@@ -67,7 +67,8 @@ std::vector<int64_t> column_order(const at::Tensor& diagonal, ColumnOrder order,
 }
 
 GptqResult gptq(const at::Tensor& weight, const InverseFactor& factor,
-                const std::vector<int64_t>& order, const GptqConfig& config) {
+                const std::vector<int64_t>& order, const GptqConfig& config,
+                const at::Tensor& keep) {
   require_finite_matrix(weight, "gptq: weight");
   const int64_t cols = weight.size(1);
   require(static_cast<int64_t>(order.size()) == cols, "gptq: ", order.size(), " columns in order, ",
@@ -91,6 +92,7 @@ GptqResult gptq(const at::Tensor& weight, const InverseFactor& factor,
   } else {
     rules.grid_time = config.parity_lazy_groups ? GridTime::kLazily : GridTime::kOnEntry;
   }
+  if (keep.defined()) rules.keep = keep.index_select(1, as_index(order));
   // `factor.dead` is in the order of the sweep, as its factor is.
   const auto in_order = weight.index_select(1, as_index(order)).masked_fill(factor.dead, 0.0);
   SweepResult swept = obs_sweep(in_order, factor.upper, rules);

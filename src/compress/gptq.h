@@ -7,9 +7,12 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "compress/inverse_factor.h"
+#include "compress/mask_source.h"
+#include "compress/nm_pattern.h"
 #include "compress/obs_sweep.h"
 #include "compress/scalar_quantizer.h"
 
@@ -29,6 +32,10 @@ struct GptqConfig : QuantizerConfig {
   bool true_sequential = false;  // inside a block later linears see the rounded earlier ones
   double damp_percent = 0.01;    // of the mean of the Hessian's diagonal
   int64_t block_size = 128;      // columns between two products; moves no code but for rounding
+  // A mask of another method: what it prunes is zero, and the sweep makes up for it.
+  MaskSource mask = MaskSource::kNone;
+  double sparsity = 0.5;  // of the mask
+  std::optional<NmPattern> pattern = std::nullopt;
   // Quirk of the reference (--parity lazy_groups): a group that begins inside a block is fitted to
   // weights that lack the updates of that block.
   bool parity_lazy_groups = false;
@@ -50,9 +57,11 @@ struct GptqResult {
 };
 
 // weight [out, in] float32, not modified. `order` as column_order gives it, and `factor` that of
-// the Hessian in that order. Whole rows: the grid is that of the weight as given. Columns whose
-// input is dead become zero. Errors as in obs_sweep.
+// the Hessian in that order. `keep` [out, in] bool, where defined: other weights become zero, and
+// the sweep makes up for them (the mask of config is not looked at). Whole rows: the grid is that
+// of the weight as given. Columns whose input is dead become zero. Errors as in obs_sweep.
 GptqResult gptq(const at::Tensor& weight, const InverseFactor& factor,
-                const std::vector<int64_t>& order, const GptqConfig& config);
+                const std::vector<int64_t>& order, const GptqConfig& config,
+                const at::Tensor& keep = {});
 
 }  // namespace assay

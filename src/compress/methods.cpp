@@ -30,6 +30,10 @@ constexpr Setting<Config> pattern_setting() {
   return {"pattern", &Config::pattern, kPatternHelp};
 }
 
+constexpr std::array<std::string_view, 4> kMaskSources{"none", "magnitude", "wanda", "ria"};
+constexpr std::string_view kMaskHelp =
+    "prune by this method's mask (magnitude, wanda, ria), then round or move what stays";
+
 constexpr std::array<Setting<DenseConfig>, 0> kDenseSettings{};
 constexpr std::array<Quirk<DenseConfig>, 0> kDenseQuirks{};
 
@@ -70,7 +74,8 @@ constexpr std::array kSparseGptSettings{
     Setting<SparseGptConfig>{"bits", &SparseGptConfig::bits, kBitsHelp, 1, 16},
     Setting<SparseGptConfig>{"group_size", &SparseGptConfig::group_size, kGroupHelp},
     Setting<SparseGptConfig>{"sym", &SparseGptConfig::sym, kSymHelp},
-    Setting<SparseGptConfig>{"mse", &SparseGptConfig::mse, kMseHelp}};
+    Setting<SparseGptConfig>{"mse", &SparseGptConfig::mse, kMseHelp},
+    Setting<SparseGptConfig>{"mask", choice<&SparseGptConfig::mask>(kMaskSources), kMaskHelp}};
 constexpr std::array<Quirk<SparseGptConfig>, 0> kSparseGptQuirks{};
 void check_sparsegpt(const SparseGptConfig& config) {
   require(config.bits <= 8 || config.bits == 16,
@@ -105,11 +110,10 @@ constexpr std::array kRiaSettings{
     Setting<RiaConfig>{"power", &RiaConfig::power, "of the input norm", 0, 2}};
 constexpr std::array kRiaQuirks{Quirk<RiaConfig>{"nm_tail", &RiaConfig::parity_nm_tail}};
 
-constexpr std::array<std::string_view, 3> kFirstMasks{"wanda", "magnitude", "ria"};
 constexpr std::array kDsnotSettings{
     sparsity_setting<DsnotMethodConfig>(),
     pattern_setting<DsnotMethodConfig>(),
-    Setting<DsnotMethodConfig>{"first", choice<&DsnotMethodConfig::first>(kFirstMasks),
+    Setting<DsnotMethodConfig>{"first", choice<&DsnotMethodConfig::first>(kMaskSources),
                                "the mask to start from: wanda, magnitude or ria"},
     Setting<DsnotMethodConfig>{"max_cycles", &DsnotMethodConfig::max_cycles, "swaps of a row", 0,
                                1e6},
@@ -117,6 +121,9 @@ constexpr std::array kDsnotSettings{
                                "a row stops at this expected error", 0, 1e9},
     Setting<DsnotMethodConfig>{"variance_power", &DsnotMethodConfig::variance_power,
                                "of the input's variance", 0, 10}};
+void check_dsnot(const DsnotMethodConfig& config) {
+  require(config.first != MaskSource::kNone, "first must be wanda, magnitude or ria");
+}
 constexpr std::array kDsnotQuirks{
     Quirk<DsnotMethodConfig>{"any_sign", &DsnotMethodConfig::parity_any_sign},
     Quirk<DsnotMethodConfig>{"nm_lowest", &DsnotMethodConfig::parity_nm_lowest}};
@@ -185,7 +192,10 @@ constexpr std::array kRtnSettings{
     Setting<RtnConfig>{"bits", &RtnConfig::bits, kBitsHelp, 1, 8},
     Setting<RtnConfig>{"group_size", &RtnConfig::group_size, kGroupHelp},
     Setting<RtnConfig>{"sym", &RtnConfig::sym, kSymHelp},
-    Setting<RtnConfig>{"mse", &RtnConfig::mse, kMseHelp}};
+    Setting<RtnConfig>{"mse", &RtnConfig::mse, kMseHelp},
+    Setting<RtnConfig>{"mask", choice<&RtnConfig::mask>(kMaskSources), kMaskHelp},
+    sparsity_setting<RtnConfig>(),
+    pattern_setting<RtnConfig>()};
 constexpr std::array kRtnQuirks{Quirk<RtnConfig>{"one_sided", &RtnConfig::parity_one_sided}};
 
 constexpr std::array kGptqSettings{
@@ -202,7 +212,10 @@ constexpr std::array kGptqSettings{
     Setting<GptqConfig>{"true_sequential", &GptqConfig::true_sequential,
                         "inside a block later linears see the rounded earlier ones"},
     Setting<GptqConfig>{"damp_percent", &GptqConfig::damp_percent, kDampHelp, 0, 1},
-    Setting<GptqConfig>{"block_size", &GptqConfig::block_size, kBlockHelp, 1, 65536}};
+    Setting<GptqConfig>{"block_size", &GptqConfig::block_size, kBlockHelp, 1, 65536},
+    Setting<GptqConfig>{"mask", choice<&GptqConfig::mask>(kMaskSources), kMaskHelp},
+    sparsity_setting<GptqConfig>(),
+    pattern_setting<GptqConfig>()};
 constexpr std::array kGptqQuirks{Quirk<GptqConfig>{"one_sided", &GptqConfig::parity_one_sided},
                                  Quirk<GptqConfig>{"lazy_groups", &GptqConfig::parity_lazy_groups}};
 
@@ -268,7 +281,7 @@ constexpr std::array kMethods{
     row<RiaConfig, kRiaSettings, kRiaQuirks>("ria", "ICLR 2024 (Zhang et al.)",
                                              "prunes by a weight's share of its row and column",
                                              {.input_norms = true}),
-    row<DsnotMethodConfig, kDsnotSettings, kDsnotQuirks>(
+    row<DsnotMethodConfig, kDsnotSettings, kDsnotQuirks, check_dsnot>(
         "dsnot", "arXiv:2310.08915", "swaps pruned and kept weights until rows lose little",
         {.moments = true}),
     row<OwlMethodConfig, kOwlSettings, kOwlQuirks>(
@@ -320,6 +333,13 @@ MethodConfig pruning_of(const OwlMethodConfig& config, double sparsity) {
 
 Needs needs_of(const MethodConfig& config) {
   Needs needs = method_of(config).needs;
+  const auto looks_at_norms = [](const auto& c) {
+    if constexpr (requires { c.mask; }) {
+      return c.mask == MaskSource::kWanda || c.mask == MaskSource::kRia;
+    }
+    return false;
+  };
+  needs.input_norms |= std::visit(looks_at_norms, config);
   if (const auto* owl = std::get_if<OwlMethodConfig>(&config)) {
     const Needs of_pruning = method_of(pruning_of(*owl, owl->sparsity)).needs;
     needs.hessian |= of_pruning.hessian;

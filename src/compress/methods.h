@@ -38,10 +38,9 @@ struct Fp4Config : CodebookConfig {
 };
 
 // DSnoT swaps weights of a mask that a simpler method made.
-enum class FirstMask { kWanda, kMagnitude, kRia };
 struct DsnotMethodConfig : DsnotConfig {
   double sparsity = 0.5;
-  FirstMask first = FirstMask::kWanda;
+  MaskSource first = MaskSource::kWanda;  // not kNone
 };
 
 // OWL says how much of each block goes, another method which weights.

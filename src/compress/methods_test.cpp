@@ -47,6 +47,33 @@ TEST(MethodConfig, PatternImpliesItsSparsityAndRefusesAnother) {
               HasSubstr("pattern 2:4 implies sparsity 0.5, got 0.6"));
 }
 
+TEST(MethodConfig, BitsByTensor) {
+  const auto gptq = parsed<GptqConfig>(
+      R"({"method": "gptq", "bits": {"default": 3, "layers.0.*": 8, "*.down_proj": 4}})");
+  EXPECT_EQ(gptq.bits, 3);
+  ASSERT_EQ(gptq.bits_by_tensor.size(), 2u);
+  EXPECT_EQ(gptq.bits_by_tensor[0].tensors, "layers.0.*");
+  EXPECT_EQ(gptq.bits_by_tensor[0].bits, 8);
+  EXPECT_EQ(describe(gptq), "gptq 3-bit mixed g128");
+  EXPECT_THAT(error_of(R"({"method": "rtn", "bits": {"layers.0.*": 8}})"),
+              HasSubstr("missing key 'default'"));
+  EXPECT_THAT(error_of(R"({"method": "rtn", "bits": {"default": 3, "layers.0.*": 9}})"),
+              HasSubstr("bits of 'layers.0.*' must be in [1, 8], got 9"));
+  EXPECT_THAT(error_of(R"({"method": "awq", "bits": {"default": 3}})"),
+              HasSubstr("'bits' must be an integer"));
+}
+
+TEST(MethodConfig, AMaskOfAnotherMethod) {
+  const auto gptq = parsed<GptqConfig>(R"({"method": "gptq", "mask": "wanda", "pattern": "2:4"})");
+  EXPECT_EQ(gptq.mask, MaskSource::kWanda);
+  EXPECT_EQ(gptq.sparsity, 0.5);
+  EXPECT_EQ(describe(gptq), "gptq 2:4 4-bit g128 mask wanda");
+  EXPECT_TRUE(needs_of(gptq).input_norms && needs_of(gptq).hessian);
+  EXPECT_FALSE(needs_of(method_config({{"method", "rtn"}, {"mask", "magnitude"}})).calibration());
+  EXPECT_THAT(error_of(R"({"method": "gptq", "sparsity": 0.6})"), HasSubstr("say whose"));
+  EXPECT_THAT(error_of(R"({"method": "dsnot", "first": "none"})"), HasSubstr("first must be"));
+}
+
 TEST(MethodConfig, ParityByNameOrWhole) {
   const auto one = parsed<WandaConfig>(R"({"method": "wanda", "parity": "alpha_wrap"})");
   EXPECT_TRUE(one.parity_alpha_wrap);
@@ -91,19 +118,23 @@ TEST(MethodConfig, ErrorsNameTheNearest) {
 TEST(MethodConfig, SettingsSpelledOutReadBackTheSame) {
   for (
       const char* settings :
-      {R"({"method": "dense"})", R"({"method": "magnitude", "sparsity": 0.3, "exact_count": true})",
+      {R"({"method": "dense"})",
+       R"({"method": "magnitude", "sparsity": 0.3, "exact_count": true})",
        R"({"method": "magnitude", "pattern": "4:8", "parity": "nm_tail"})",
        R"({"method": "wanda", "alpha": true, "parity": ["alpha_wrap", "running_mean"]})",
        R"({"method": "rtn", "bits": 3, "group_size": 64, "sym": true, "mse": true, "parity": "reference"})",
        R"({"method": "sparsegpt", "pattern": "2:4", "bits": 4, "group_size": 64, "damp_percent": 0.05})",
        R"({"method": "gptq", "bits": 3, "desc_act": true, "static_groups": true, "parity": "lazy_groups"})",
+       R"({"method": "rtn", "bits": {"default": 3, "layers.0.*": 8}, "mask": "magnitude"})",
+       R"({"method": "sparsegpt", "mask": "wanda", "sparsity": 0.6})",
        R"({"method": "gblm", "alpha": 50, "gradient_norm": "l1", "score": "inverse"})",
        R"({"method": "ria", "power": 0.3, "pattern": "4:8"})",
        R"({"method": "dsnot", "first": "ria", "max_cycles": 9, "parity": "any_sign"})",
        R"({"method": "owl", "by": "sparsegpt", "sparsity": 0.7, "lambda": 0.1})",
        R"({"method": "awq", "bits": 3, "duo_scaling": true, "clip": false})",
        R"({"method": "smoothquant", "alpha": 0.85})",
-       R"({"method": "nf4", "block_size": 128, "double_quant": true})", R"({"method": "fp4"})",
+       R"({"method": "nf4", "block_size": 128, "double_quant": true})",
+       R"({"method": "fp4"})",
        R"({"method": "hqq", "bits": 3, "group_size": -1, "iterations": 5})",
        R"({"method": "llm_int8", "threshold": 0, "outliers": "batch"})",
        R"({"method": "permute", "units": "both", "seed": 7})"}) {

@@ -17,6 +17,7 @@
 #include "calibration/hidden_states.h"
 #include "calibration/input_hessian.h"
 #include "calibration/input_moments.h"
+#include "compress/block_journal.h"
 #include "compress/compress_block.h"
 #include "compress/compress_linear.h"
 #include "compress/work.h"
@@ -60,6 +61,18 @@ double relative_error(const at::Tensor& weight, const at::Tensor& stored) {
   return norm == 0 ? 0 : frobenius(stored - weight) / norm;
 }
 
+// All that the results depend on.
+std::string identity_of(const Checkpoint& checkpoint, const MethodConfig& config,
+                        const CalibrationSet* calibration, const CompressOptions& options) {
+  const Json identity{{"version", version()},
+                      {"weights", checkpoint.weights_hash()},
+                      {"method", to_json(config)},
+                      {"calibration", calibration != nullptr ? calibration->ids_hash : ""},
+                      {"save_dtype", options.save_dtype},
+                      {"batch_tokens", options.batch_tokens}};
+  return identity.dump();
+}
+
 // One run: where the work stands and where results go.
 class Run {
  public:
@@ -71,6 +84,9 @@ class Run {
         options_(options),
         type_(save_type(options.save_dtype)),
         needs_(needs_of(config)) {
+    if (!options.journal.empty()) {
+      journal_.emplace(options.journal, identity_of(checkpoint, config, calibration, options));
+    }
     if (!needs_.calibration()) return;
     require(calibration != nullptr && !calibration->sequences.empty(), "method ",
             method_of(config).name, " needs calibration text");
@@ -82,10 +98,18 @@ class Run {
     const int64_t num_layers = checkpoint_.config().num_hidden_layers;
     const CompressionWork cost = compression_work(config_, checkpoint_.config(), num_tokens());
     total_ = cost.total(num_layers);
-    if (needs_.gradients) gather_gradients(cost);
-    if (std::holds_alternative<OwlMethodConfig>(config_)) share_out_sparsity(cost);
-    for (int64_t layer = 0; layer < num_layers; ++layer) {
+    const int64_t first = journal_ ? take_over_finished_blocks(cost) : 0;
+    if (first < num_layers) {
+      if (needs_.gradients) gather_gradients(cost);
+      if (std::holds_alternative<OwlMethodConfig>(config_)) share_out_sparsity(cost);
+      if (first > 0 && needs_.calibration()) journal_->read_states(batches_);
+    }
+    for (int64_t layer = first; layer < num_layers; ++layer) {
       in_context("layer " + std::to_string(layer), [&] { walk_block(layer, cost); });
+      if (!journal_) continue;
+      const bool is_last = layer + 1 == num_layers;
+      journal_->add(current_, is_last ? std::vector<CalibrationBatch>() : batches_);
+      current_ = {};
     }
     copy_the_rest();
     return std::move(report_);
@@ -96,6 +120,25 @@ class Run {
     int64_t tokens = 0;
     for (const auto& ids : sequences_) tokens += static_cast<int64_t>(ids.size());
     return tokens;
+  }
+
+  // What an earlier, killed run finished; the number of its blocks.
+  int64_t take_over_finished_blocks(const CompressionWork& cost) {
+    const bool goes_on = journal_->num_finished() < checkpoint_.config().num_hidden_layers;
+    if (goes_on && needs_.calibration() && !journal_->has_states()) journal_->clear();
+    for (int64_t layer = 0; layer < journal_->num_finished(); ++layer) {
+      const FinishedBlock block = journal_->block(layer);
+      for (const auto& [name, tensor] : block.tensors) {
+        written_.insert(name);
+        write_(name, tensor);
+      }
+      const CompressionReport& report = block.report;
+      report_.linears.insert(report_.linears.end(), report.linears.begin(), report.linears.end());
+      report_.folded.insert(report_.folded.end(), report.folded.begin(), report.folded.end());
+      advance(cost.num_gathers * cost.gather + cost.compress + cost.pass,
+              stage_of(layer) + ": of an earlier run");
+    }
+    return journal_->num_finished();
   }
 
   std::vector<CalibrationBatch> embedded() const {
@@ -214,9 +257,15 @@ class Run {
   }
 
   void finish_norm(const std::string& name, const at::Tensor& weight) {
-    written_.insert(name);
-    write_(name, as_stored(weight, type_, name));
+    write_tensor(name, as_stored(weight, type_, name));
     report_.folded.push_back(name);
+    current_.report.folded.push_back(name);
+  }
+
+  void write_tensor(const std::string& name, const at::Tensor& stored) {
+    written_.insert(name);
+    write_(name, stored);
+    if (journal_) current_.tensors.emplace_back(name, stored);
   }
 
   // What the method wants to know of the inputs of these linears, for the block as it is.
@@ -281,9 +330,9 @@ class Run {
     report.levels_per_group = result.levels_per_group;
     report.group_size = result.group_size;
     report.note = std::move(result.note);
-    report_.linears.push_back(std::move(report));
-    written_.insert(name);
-    write_(name, stored);
+    report_.linears.push_back(report);
+    current_.report.linears.push_back(std::move(report));
+    write_tensor(name, stored);
     return stored;
   }
 
@@ -308,6 +357,8 @@ class Run {
   std::vector<std::vector<int32_t>> sequences_;  // of calibration
   std::vector<CalibrationBatch> batches_;
   std::optional<GradientStore> gradients_;
+  std::optional<BlockJournal> journal_;
+  FinishedBlock current_;           // what the journal is given behind a block
   std::vector<double> sparsities_;  // of each block, OWL's
   CompressionReport report_;
   std::set<std::string> written_;
@@ -316,9 +367,32 @@ class Run {
 
 }  // namespace
 
+void require_fits(const MethodConfig& config, const ModelConfig& model) {
+  const auto fits_a_linear = [&](std::string_view pattern) {
+    for (int64_t layer = 0; layer < model.num_hidden_layers; ++layer) {
+      for (const std::string_view linear : block_linear_names()) {
+        if (fits_tensor(pattern, linear_weight_name(layer, linear))) return true;
+      }
+    }
+    return false;
+  };
+  const auto check = [&](const auto& c) {
+    if constexpr (requires { c.bits_by_tensor; }) {
+      for (const BitsOverride& override : c.bits_by_tensor) {
+        require(fits_a_linear(override.tensors), "bits: '", override.tensors,
+                "' fits no linear of this model (names look like layers.0.mlp.down_proj)");
+      }
+    }
+  };
+  std::visit(check, config);
+}
+
+bool is_worth_a_journal(double gflop) { return gflop > 20e3; }
+
 CompressionPlan plan_compression(const Checkpoint& checkpoint, const MethodConfig& config,
                                  int64_t samples, int64_t length, const CompressOptions& options) {
   const ModelConfig& model = checkpoint.config();
+  require_fits(config, model);
   const auto value_bytes = static_cast<int64_t>(at::elementSize(save_type(options.save_dtype)));
   CompressionPlan plan;
   plan.num_layers = model.num_hidden_layers;
@@ -364,6 +438,7 @@ CompressionPlan plan_compression(const Checkpoint& checkpoint, const MethodConfi
 CompressionReport compress(const Checkpoint& checkpoint, const MethodConfig& config,
                            const CalibrationSet* calibration, const TensorSink& write,
                            const CompressOptions& options) {
+  require_fits(config, checkpoint.config());
   return Run(checkpoint, config, calibration, write, options).walk();
 }
 

@@ -14,6 +14,7 @@
 #include "calibration/gradients.h"
 #include "calibration/hidden_states.h"
 #include "calibration/input_hessian.h"
+#include "compress/block_journal.h"
 #include "compress/compress_block.h"
 #include "compress/compress_linear.h"
 #include "compress/selection_plain.h"
@@ -184,6 +185,44 @@ TEST_F(Pipeline, GptqAgreesWithTheDefinitionWrittenOut) {
   }
 }
 
+// A mask from one method, rounding or making up by another: zeros stay zeros.
+TEST_F(Pipeline, AMaskOfAnotherMethodIsKept) {
+  const auto wanda = run({{"method", "wanda"}, {"pattern", "2:4"}});
+  for (const char* method : {"rtn", "gptq", "sparsegpt"}) {
+    SCOPED_TRACE(method);
+    const auto masked = run({{"method", method}, {"mask", "wanda"}, {"pattern", "2:4"}});
+    for (const std::string_view linear : block_linear_names()) {
+      // Later blocks see other inputs, so their masks differ.
+      const std::string name = linear_weight_name(0, linear);
+      const auto pruned = wanda.tensors.at(name) == 0;
+      EXPECT_TRUE((masked.tensors.at(name).masked_select(pruned) == 0).all().item<bool>()) << name;
+      EXPECT_FALSE(at::equal(masked.tensors.at(name), wanda.tensors.at(name))) << name;
+    }
+    EXPECT_GE(masked.report.sparsity(), 0.5);
+  }
+  const auto joint = run({{"method", "rtn"}, {"mask", "magnitude"}, {"pattern", "2:4"}}, {}, false);
+  const auto& linear = joint.report.linears[0];
+  const double sparsity =
+      static_cast<double>(linear.zeros) / static_cast<double>(linear.elements());
+  EXPECT_NEAR(linear.bits, 1 + 4 * (1 - sparsity) + 20.0 / 64, 1e-9);  // one group of 64 columns
+}
+
+TEST_F(Pipeline, BitsByTensor) {
+  const auto mixed = run({{"method", "rtn"},
+                          {"bits", {{"default", 3}, {"layers.0.*", 8}, {"*.down_proj", 4}}},
+                          {"group_size", 32}},
+                         {}, false);
+  for (const LinearReport& linear : mixed.report.linears) {
+    const bool first = linear.tensor.starts_with("model.layers.0.");
+    const bool down = linear.tensor.ends_with("down_proj.weight");
+    const int64_t bits = first ? 8 : down ? 4 : 3;
+    const auto expected =
+        rtn_quantize(checkpoint_.tensor(linear.tensor), {{.bits = bits, .group_size = 32}}).values;
+    EXPECT_TRUE(at::equal(mixed.tensors.at(linear.tensor), expected)) << linear.tensor;
+    EXPECT_EQ(linear.levels_per_group, int64_t{1} << bits);
+  }
+}
+
 TEST_F(Pipeline, SweepsReportBitsZerosAndWhatTheyCouldNotDo) {
   const auto joint = run({{"method", "sparsegpt"}, {"pattern", "2:4"}, {"bits", 4}});
   for (const LinearReport& linear : joint.report.linears) {
@@ -342,6 +381,63 @@ TEST_F(Pipeline, ResultsDependNeitherOnBatchesNorOnThreads) {
   }
 }
 
+// Killed while block 2 is written, then run again: the same tensors and report, and blocks 0 and 1
+// are not computed a second time.
+TEST_F(Pipeline, AKilledRunGoesOnBehindTheLastFinishedBlock) {
+  for (const Json& settings : {Json{{"method", "gptq"}, {"bits", 3}}, Json{{"method", "rtn"}},
+                               Json{{"method", "awq"}, {"bits", 3}, {"group_size", 32}},
+                               Json{{"method", "owl"}, {"by", "sparsegpt"}, {"sparsity", 0.5}}}) {
+    SCOPED_TRACE(settings.dump());
+    const Result whole = run(settings);
+    const fs::path journal = folder_->string() + "_blocks";
+    fs::remove_all(journal);
+    CalibrationSet calibration;
+    calibration.sequences = kSequences;
+    CompressOptions options;
+    options.journal = journal;
+    struct Killed {};
+    const auto dies = [&](const std::string& name, const at::Tensor&) {
+      if (name == "model.layers.2.mlp.up_proj.weight") throw Killed();
+    };
+    EXPECT_THROW(compress(checkpoint_, method_config(settings), &calibration, dies, options),
+                 Killed);
+    std::vector<std::string> stages;
+    options.on_progress = [&](double, double, const std::string& stage) {
+      stages.push_back(stage);
+    };
+    const Result resumed = run(settings, options);
+    for (const auto& [name, tensor] : whole.tensors) {
+      EXPECT_TRUE(at::equal(tensor, resumed.tensors.at(name))) << name;
+    }
+    EXPECT_EQ(to_json(resumed.report), to_json(whole.report));
+    EXPECT_EQ(stages[0], "layer 1 of 3: of an earlier run");
+    EXPECT_EQ(stages[1], "layer 2 of 3: of an earlier run");
+    // Another method finds nothing to take over.
+    stages.clear();
+    run({{"method", "magnitude"}}, options, false);
+    EXPECT_EQ(std::ranges::count(stages, "layer 1 of 3: of an earlier run"), 0);
+    remove_block_journal(journal);
+    EXPECT_FALSE(fs::exists(journal));
+  }
+}
+
+// The states behind block 0 are gone by then, so everything is computed again.
+TEST_F(Pipeline, ADamagedJournalIsNotTrusted) {
+  const fs::path journal = folder_->string() + "_damaged";
+  CompressOptions options;
+  options.journal = journal;
+  const Result first = run({{"method", "wanda"}}, options);
+  fs::resize_file(journal / "block-00001.safetensors", 100);
+  std::vector<std::string> stages;
+  options.on_progress = [&](double, double, const std::string& stage) { stages.push_back(stage); };
+  const Result again = run({{"method", "wanda"}}, options);
+  EXPECT_EQ(stages[0], "layer 1 of 3: statistics gathered");
+  for (const auto& [name, tensor] : first.tensors) {
+    EXPECT_TRUE(at::equal(tensor, again.tensors.at(name))) << name;
+  }
+  remove_block_journal(journal);
+}
+
 TEST_F(Pipeline, ReportCountsWhatWasWritten) {
   const auto nm = run({{"method", "magnitude"}, {"pattern", "2:4"}}, {}, false).report;
   EXPECT_DOUBLE_EQ(nm.sparsity(), 0.5);
@@ -402,6 +498,11 @@ TEST_F(Pipeline, SaysWhatItWillDoAndHowFarItIs) {
   };
   run({{"method", "wanda"}}, options);
   EXPECT_NEAR(last, total, 1e-6 * total);
+}
+
+TEST_F(Pipeline, BitsForATensorThatIsNotThereAreAnError) {
+  EXPECT_THAT(error_of({{"method", "rtn"}, {"bits", {{"default", 3}, {"layer.0.*", 8}}}}),
+              testing::HasSubstr("bits: 'layer.0.*' fits no linear of this model"));
 }
 
 TEST_F(Pipeline, MissingCalibrationIsAnError) {

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "base/error.h"
+
 namespace assay {
 namespace {
 
@@ -35,6 +37,29 @@ double CompressionReport::bits() const {
 double CompressionReport::weight_error() const {
   return std::sqrt(mean_over_weights(
       *this, [](const LinearReport& l) { return l.weight_error * l.weight_error; }));
+}
+
+CompressionReport compression_report(const Json& json) {
+  try {
+    CompressionReport report;
+    for (const Json& linear : json.at("linears")) {
+      LinearReport& read = report.linears.emplace_back();
+      read.tensor = linear.at("tensor").get<std::string>();
+      read.rows = linear.at("rows").get<int64_t>();
+      read.cols = linear.at("cols").get<int64_t>();
+      read.zeros = linear.at("zeros").get<int64_t>();
+      read.bits = linear.at("bits").get<double>();
+      read.weight_error = linear.at("weight_error").get<double>();
+      read.levels_per_group = linear.at("levels_per_group").get<int64_t>();
+      read.group_size = linear.at("group_size").get<int64_t>();
+      read.note = linear.at("note").get<std::string>();
+    }
+    report.folded = json.at("folded").get<std::vector<std::string>>();
+    report.copied = json.at("copied").get<std::vector<std::string>>();
+    return report;
+  } catch (const nlohmann::json::exception& e) {
+    fail(ErrorKind::kCorruptFile, "not what a compression reported (", e.what(), ")");
+  }
 }
 
 Json to_json(const CompressionReport& report) {

@@ -36,5 +36,7 @@ struct CompressionReport {
 };
 
 Json to_json(const CompressionReport& report);
+// Error(kCorruptFile) where it is not what to_json wrote.
+CompressionReport compression_report(const Json& json);
 
 }  // namespace assay

@@ -5,11 +5,20 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
+
+#include "compress/mask_source.h"
+#include "compress/nm_pattern.h"
 #include "compress/scalar_quantizer.h"
 
 namespace assay {
 
-struct RtnConfig : QuantizerConfig {};
+// With a mask, weights that it prunes are zero and stay so.
+struct RtnConfig : QuantizerConfig {
+  MaskSource mask = MaskSource::kNone;
+  double sparsity = 0.5;  // of the mask
+  std::optional<NmPattern> pattern = std::nullopt;
+};
 
 struct RtnResult {
   at::Tensor codes;  // [out_features, in_features] uint8

@@ -14,6 +14,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "compress/bits_by_tensor.h"
+
 namespace assay {
 
 struct QuantizerConfig {
@@ -26,6 +28,8 @@ struct QuantizerConfig {
   // Quirk of the reference (--parity one_sided): symmetric and no negative value in the group
   // leaves lo = 0, so that values above half the maximum clip.
   bool parity_one_sided = false;
+  // Linears with other bits, for who knows their names (the pipeline); fit_grid reads `bits` alone.
+  std::vector<BitsOverride> bits_by_tensor = {};
 };
 
 // The grid of every group. A row whose width is no multiple of group_size ends in a narrower group.

@@ -12,12 +12,16 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "compress/bits_by_tensor.h"
+#include "compress/mask_source.h"
 #include "compress/nm_pattern.h"
+#include "compress/scalar_quantizer.h"
 
 namespace assay {
 
@@ -122,6 +126,22 @@ void read_number(const Json& settings, const Setting<Config>& setting, T Config:
           " must be in [", setting.least, ", ", setting.most, "], got ", config.*field);
 }
 
+// {"default": 3, "layers.0.*": 8}
+template <class Config>
+void read_bits_by_tensor(const Json& value, const Setting<Config>& setting, Config& config) {
+  const auto checked = [&](const std::string& name) {
+    const auto bits = json_get<int64_t>(value, name, "bits");
+    const auto number = static_cast<double>(bits);
+    require(setting.least <= number && number <= setting.most, "bits of '", name, "' must be in [",
+            setting.least, ", ", setting.most, "], got ", bits);
+    return bits;
+  };
+  config.bits = checked("default");
+  for (const auto& [name, bits] : value.items()) {
+    if (name != "default") config.bits_by_tensor.push_back({name, checked(name)});
+  }
+}
+
 template <class Config>
 void read_setting(const Json& settings, const Setting<Config>& setting, Config& config) {
   const std::string key(setting.key);
@@ -129,7 +149,14 @@ void read_setting(const Json& settings, const Setting<Config>& setting, Config& 
   std::visit(
       Overloaded{
           [&](bool Config::*field) { config.*field = json_get<bool>(settings, key, "method"); },
-          [&](int64_t Config::*field) { read_number(settings, setting, field, config); },
+          [&](int64_t Config::*field) {
+            if constexpr (requires { config.bits_by_tensor; }) {
+              if (key == "bits" && settings[key].is_object()) {
+                return read_bits_by_tensor(settings[key], setting, config);
+              }
+            }
+            read_number(settings, setting, field, config);
+          },
           [&](uint64_t Config::*field) {
             config.*field = json_get<uint64_t>(settings, key, "method");
           },
@@ -156,9 +183,27 @@ Json value_of(const Setting<Config>& setting, const Config& config) {
                                [&](const Choice<Config>& field) -> Json {
                                  return field.words[static_cast<size_t>(field.get(config))];
                                },
+                               [&](int64_t Config::*field) -> Json {
+                                 if constexpr (requires { config.bits_by_tensor; }) {
+                                   if (setting.key == "bits" && !config.bits_by_tensor.empty()) {
+                                     Json bits{{"default", config.bits}};
+                                     for (const auto& [name, of_name] : config.bits_by_tensor) {
+                                       bits[name] = of_name;
+                                     }
+                                     return bits;
+                                   }
+                                 }
+                                 return config.*field;
+                               },
                                [&](auto Config::*field) -> Json { return config.*field; }},
                     setting.field);
 }
+
+// A quantizer whose sparsity and pattern are those of a mask, where it has one.
+template <class Config>
+constexpr bool kMayHaveMask = std::is_base_of_v<QuantizerConfig, Config>&& requires(Config config) {
+  config.mask;
+};
 
 // A pattern implies its sparsity and refuses another; a group is a number of columns or the row.
 template <class Config>
@@ -171,6 +216,14 @@ void settle(const Json& settings, Config& config) {
               config.sparsity);
       config.sparsity = implied;
     }
+  }
+  if constexpr (kMayHaveMask<Config>) {
+    // Spelled out, "mask": "none" stands beside the defaults of both.
+    const bool is_given = settings.contains("sparsity") || settings.contains("pattern");
+    const bool is_default = config.sparsity == Config().sparsity && !config.pattern;
+    require(
+        config.mask != MaskSource::kNone || !is_given || (settings.contains("mask") && is_default),
+        "sparsity and pattern are those of a mask: say whose (mask: wanda)");
   }
   if constexpr (requires { config.group_size; }) {
     require(config.group_size == -1 || config.group_size > 0,
@@ -224,14 +277,19 @@ void spell_out(const Config& config, std::span<const Setting<Config>> list,
 template <class Config>
 std::string in_words(const Config& config, std::span<const Setting<Config>> list) {
   std::ostringstream text;
+  bool prunes = true;
+  if constexpr (kMayHaveMask<Config>) prunes = config.mask != MaskSource::kNone;
   if constexpr (requires { config.pattern, config.sparsity; }) {
     if (config.pattern) {
       text << ' ' << to_string(*config.pattern);
-    } else {
+    } else if (prunes) {
       text << ' ' << config.sparsity * 100 << " %";
     }
   }
   if constexpr (requires { config.bits; }) text << ' ' << config.bits << "-bit";
+  if constexpr (requires { config.bits_by_tensor; }) {
+    if (!config.bits_by_tensor.empty()) text << " mixed";
+  }
   if constexpr (requires { config.group_size; }) {
     if (config.group_size > 0) text << " g" << config.group_size;
   }
@@ -245,6 +303,8 @@ std::string in_words(const Config& config, std::span<const Setting<Config>> list
     }
     if (value.is_boolean()) {
       text << (value.template get<bool>() ? " " : " no ") << setting.key;
+    } else if (setting.key == "mask") {
+      text << " mask " << value.template get<std::string>();
     } else if (value.is_string()) {
       text << ' ' << value.template get<std::string>();
     } else {

@@ -7,12 +7,17 @@
 namespace assay {
 
 SweepResult sparsegpt(const at::Tensor& weight, const InverseFactor& factor,
-                      const SparseGptConfig& config) {
+                      const SparseGptConfig& config, const at::Tensor& keep) {
   SweepRules rules;
   rules.block_size = config.block_size;
   rules.exact_count = config.exact_count;
-  rules.pattern = config.pattern;
-  if (!config.pattern) rules.sparsity = config.sparsity;
+  if (keep.defined()) {
+    rules.keep = keep;
+  } else if (config.pattern) {
+    rules.pattern = config.pattern;
+  } else {
+    rules.sparsity = config.sparsity;
+  }
   if (config.bits < 16) {
     const QuantizerConfig quantizer{
         .bits = config.bits, .group_size = config.group_size, .sym = config.sym, .mse = config.mse};

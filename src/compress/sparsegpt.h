@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "compress/inverse_factor.h"
+#include "compress/mask_source.h"
 #include "compress/nm_pattern.h"
 #include "compress/obs_sweep.h"
 
@@ -25,6 +26,7 @@ struct SparseGptConfig {
   int64_t group_size = -1;  // -1 = the whole row, its grid from the weights as given
   bool sym = false;
   bool mse = false;
+  MaskSource mask = MaskSource::kNone;  // a mask of another method; SparseGPT only makes up for it
 };
 
 // weight [out, in] float32, not modified; `factor` of the Hessian of its inputs. Columns whose
@@ -32,8 +34,9 @@ struct SparseGptConfig {
 // the weights with w^2 / U_jj^2 <= t go, t = sorted[int(n * sparsity)] (sparsity 0 prunes nothing);
 // N:M: the M - N smallest of each group of a row, when the sweep reaches it. A joint grid with
 // groups is fitted when the sweep enters the group, to the weights that stay. Errors as in
-// obs_sweep.
+// obs_sweep. `keep` [out, in] bool, where defined, is the mask instead of config's sparsity and
+// pattern.
 SweepResult sparsegpt(const at::Tensor& weight, const InverseFactor& factor,
-                      const SparseGptConfig& config);
+                      const SparseGptConfig& config, const at::Tensor& keep = {});
 
 }  // namespace assay

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/progress.h"
+#include "compress/pipeline.h"
 #include "compress/work.h"
 #include "run/resources.h"
 
@@ -56,6 +57,7 @@ PlannedVariant planned(const StudyVariant& variant, const Study& study, const Mo
   Json settings{{"method", variant.method}};
   settings.update(variant.settings);
   planned.method = method_config(settings);
+  require_fits(*planned.method, model);
   planned.needs_calibration = needs_of(*planned.method).calibration();
   require(!planned.needs_calibration || study.calibration, "method ", variant.method,
           " needs calibration text: give the study a 'calibration'");

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "compress/block_journal.h"
 #include "compress/pipeline.h"
 #include "model/export.h"
 #include "model/linear_product.h"
@@ -30,6 +31,8 @@ void compress_into(const fs::path& folder, const Plan& plan, const PlannedVarian
                    const CalibrationSet* calibration, Progress& progress) {
   FolderExport target(folder, plan.base.config(), "float32", ExistingFolder::kReplace);
   CompressOptions options;
+  const fs::path journal = folder.string() + ".blocks";
+  if (is_worth_a_journal(variant.compress_gflop)) options.journal = journal;
   const double budget = variant.compress_gflop;
   double reported = 0;
   options.on_progress = [&](double done, double total, const std::string& stage) {
@@ -44,6 +47,7 @@ void compress_into(const fs::path& folder, const Plan& plan, const PlannedVarian
       options);
   target.commit(plan.tokenizer.to_tokenizer_json(), plan.tokenizer.to_tokenizer_config(),
                 compression_provenance(plan.base, *variant.method, calibration, options, report));
+  remove_block_journal(journal);
   recount(Checkpoint::open(folder), report);
 }
 
