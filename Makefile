@@ -23,9 +23,12 @@ demo: configure
 	@cmake --build $(BUILD) --target assay
 	@$(BUILD)/bin/assay run studies/demo.yaml
 
-# Speed against lm-eval and against the machine's own product rate, on the data of ASSAY_DATA.
+# Speed against lm-eval, of kernels and solvers against their plain versions, and the machine's own product rate beside
+# them; on the data of ASSAY_DATA.
 bench: build peers
+	@$(BUILD)/bin/gemm_rate
 	@$(BUILD)/bin/kernels_bench --benchmark_filter='/(16|256|2048)/'
+	@$(BUILD)/bin/compress_bench --benchmark_filter='Row|Hessian|Factor|Gptq|SparseGpt|SweepPlain'
 	@$${ASSAY_CACHE:-$$HOME/.cache/assay}/peers/bin/python bench/score_vs_lm_eval.py
 
 fuzz: setup

@@ -147,6 +147,28 @@ TEST_F(TinyModel, NormsAreThoseOfTheInputsThatTheBlockSees) {
   EXPECT_EQ(batches[1].hidden.sizes(), at::IntArrayRef({3, 64}));
 }
 
+TEST_F(TinyModel, FirstSequencesAreWholeAndDoNotDependOnBatches) {
+  const std::vector<std::vector<int32_t>> sequences{{5, 6, 7, 8}, {9, 10}, {11, 12, 13}};
+  const auto embed_tokens = checkpoint_.tensor("model.embed_tokens.weight");
+  const auto rows_of = [&](int64_t batch_tokens, int64_t tokens) {
+    std::vector<at::Tensor> rows;
+    std::vector<int64_t> lengths;
+    for (const auto& batch :
+         first_sequences(embed_sequences(embed_tokens, sequences, batch_tokens), tokens)) {
+      rows.push_back(batch.hidden);
+      lengths.insert(lengths.end(), batch.sequence_rows.begin(), batch.sequence_rows.end());
+      EXPECT_EQ(batch.forest.ids.size(), static_cast<size_t>(batch.hidden.size(0)));
+    }
+    return std::make_pair(at::cat(rows), lengths);
+  };
+  for (const int64_t batch_tokens : {1, 6, 100}) {
+    EXPECT_EQ(rows_of(batch_tokens, 4).second, (std::vector<int64_t>{4}));
+    EXPECT_EQ(rows_of(batch_tokens, 5).second, (std::vector<int64_t>{4, 2}));
+    EXPECT_EQ(rows_of(batch_tokens, 1000).second, (std::vector<int64_t>{4, 2, 3}));
+    EXPECT_TRUE(at::equal(rows_of(batch_tokens, 5).first, rows_of(100, 5).first));
+  }
+}
+
 TEST_F(TinyModel, AnInputThatIsNotFiniteNamesTheLinear) {
   auto batches = embed_sequences(checkpoint_.tensor("model.embed_tokens.weight"), {{5, 6}}, 8);
   batches[0].hidden[1][3] = NAN;

@@ -34,6 +34,27 @@ std::vector<CalibrationBatch> embed_sequences(const at::Tensor& embed_tokens,
   return batches;
 }
 
+std::vector<CalibrationBatch> first_sequences(const std::vector<CalibrationBatch>& batches,
+                                              int64_t tokens) {
+  std::vector<CalibrationBatch> first;
+  int64_t left = tokens;
+  for (const CalibrationBatch& batch : batches) {
+    if (left <= 0) break;
+    size_t count = 0;
+    int64_t rows = 0;
+    while (count < batch.sequence_rows.size() && rows < left) rows += batch.sequence_rows[count++];
+    CalibrationBatch& part = first.emplace_back();
+    part.forest.ids.assign(batch.forest.ids.begin(), batch.forest.ids.begin() + rows);
+    part.forest.segments.assign(batch.forest.segments.begin(),
+                                batch.forest.segments.begin() + static_cast<int64_t>(count));
+    part.sequence_rows.assign(batch.sequence_rows.begin(),
+                              batch.sequence_rows.begin() + static_cast<int64_t>(count));
+    part.hidden = batch.hidden.narrow(0, 0, rows);
+    left -= rows;
+  }
+  return first;
+}
+
 std::string_view first_with_same_input(std::string_view linear) {
   if (linear == "self_attn.k_proj" || linear == "self_attn.v_proj") return "self_attn.q_proj";
   if (linear == "mlp.up_proj") return "mlp.gate_proj";

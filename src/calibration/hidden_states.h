@@ -28,6 +28,11 @@ std::vector<CalibrationBatch> embed_sequences(const at::Tensor& embed_tokens,
                                               const std::vector<std::vector<int32_t>>& sequences,
                                               int64_t batch_tokens);
 
+// The first sequences, whole, that together hold at least `tokens` tokens; all where there are not
+// so many. Which they are does not depend on how sequences were cut into batches.
+std::vector<CalibrationBatch> first_sequences(const std::vector<CalibrationBatch>& batches,
+                                              int64_t tokens);
+
 // Told an input [rows, in_features] and the rows of the sequences that it holds.
 using InputObserver = std::function<void(std::string_view linear, const at::Tensor& input,
                                          std::span<const int64_t> sequence_rows)>;

@@ -152,7 +152,11 @@ AwqBlock awq_block(const BlockWeights& weights, const ModelConfig& model,
   check_awq_quantizer(config);
   const Block dense = dense_block(weights);
   BlockInputs inputs;
-  if (config.scale || config.clip) inputs = gather_inputs(dense, model, batches);
+  if (config.scale || config.clip) {
+    inputs = gather_inputs(
+        dense, model,
+        config.search_tokens == 0 ? batches : first_sequences(batches, config.search_tokens));
+  }
   AwqBlock result;
   if (config.scale) result.pairs = search_scales(weights, model, inputs, config);
   const BlockWeights folded = awq_fold(weights, result.pairs);

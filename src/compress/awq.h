@@ -28,9 +28,10 @@
 namespace assay {
 
 struct AwqConfig : AwqQuantizerConfig {
-  bool duo_scaling = false;  // AwqScaleRule::kDuo in step A
-  bool scale = true;         // step A; without it every scale is 1
-  bool clip = true;          // step C
+  bool duo_scaling = false;   // AwqScaleRule::kDuo in step A
+  int64_t search_tokens = 0;  // of the first sequences that A and C look at, whole; 0 = all
+  bool scale = true;          // step A; without it every scale is 1
+  bool clip = true;           // step C
 };
 AwqScaleRule scale_rule_of(const AwqConfig& config);
 

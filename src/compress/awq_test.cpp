@@ -100,7 +100,7 @@ TEST(AwqBlock, FoldingLeavesTheOutputWhatItWas) {
 TEST(AwqBlock, WithoutBothSearchesItIsRoundingToNearest) {
   const auto config = model_config(2);
   const auto weights = random_block(config, 2);
-  const auto block = awq_block(weights, config, {}, {kThreeBit, false, false, false});
+  const auto block = awq_block(weights, config, {}, {kThreeBit, false, 0, false, false});
   EXPECT_TRUE(block.pairs.empty());
   EXPECT_TRUE(at::equal(block.input_layernorm, weights.input_layernorm));
   for (const auto& [name, weight] : weights.linears) {
@@ -170,7 +170,7 @@ TEST(AwqBlock, ChangesTheOutputLessThanRoundingToNearest) {
     const auto weights = random_block(config, seed);
     const auto dense = output_of(weights, config);
     const auto error = [&](bool scale, bool clip) {
-      const AwqConfig awq{kThreeBit, false, scale, clip};
+      const AwqConfig awq{kThreeBit, false, 0, scale, clip};
       return change(
           output_of(quantized_weights(awq_block(weights, config, batches(config, 8), awq)), config),
           dense);

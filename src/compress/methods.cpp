@@ -146,6 +146,8 @@ constexpr std::array kAwqSettings{
     Setting<AwqConfig>{"sym", &AwqConfig::sym, kSymHelp},
     Setting<AwqConfig>{"duo_scaling", &AwqConfig::duo_scaling,
                        "scales look at weights too, as AutoAWQ's"},
+    Setting<AwqConfig>{"search_tokens", &AwqConfig::search_tokens,
+                       "tokens that the searches look at; 0 = all", 0, 1e9},
     Setting<AwqConfig>{"scale", &AwqConfig::scale, "search scales of input channels"},
     Setting<AwqConfig>{"clip", &AwqConfig::clip, "search the range of each group"}};
 constexpr std::array<Quirk<AwqConfig>, 0> kAwqQuirks{};

@@ -131,7 +131,7 @@ TEST(MethodConfig, SettingsSpelledOutReadBackTheSame) {
        R"({"method": "ria", "power": 0.3, "pattern": "4:8"})",
        R"({"method": "dsnot", "first": "ria", "max_cycles": 9, "parity": "any_sign"})",
        R"({"method": "owl", "by": "sparsegpt", "sparsity": 0.7, "lambda": 0.1})",
-       R"({"method": "awq", "bits": 3, "duo_scaling": true, "clip": false})",
+       R"({"method": "awq", "bits": 3, "duo_scaling": true, "search_tokens": 512, "clip": false})",
        R"({"method": "smoothquant", "alpha": 0.85})",
        R"({"method": "nf4", "block_size": 128, "double_quant": true})",
        R"({"method": "fp4"})",

@@ -2,8 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
-#include <array>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,42 +13,17 @@
 #include "base/version.h"
 #include "calibration/gradient_store.h"
 #include "calibration/hidden_states.h"
-#include "calibration/input_hessian.h"
-#include "calibration/input_moments.h"
 #include "compress/block_journal.h"
 #include "compress/compress_block.h"
 #include "compress/compress_linear.h"
+#include "compress/save_dtype.h"
+#include "compress/statistics.h"
 #include "compress/work.h"
 #include "model/block.h"
 #include "model/linear_product.h"
 
 namespace assay {
 namespace {
-
-struct SaveDtype {
-  std::string_view name;
-  at::ScalarType type;
-};
-constexpr std::array kSaveDtypes{SaveDtype{"float32", at::kFloat},
-                                 SaveDtype{"bfloat16", at::kBFloat16},
-                                 SaveDtype{"float16", at::kHalf}};
-
-at::ScalarType save_type(const std::string& name) {
-  const auto found = std::ranges::find(kSaveDtypes, name, &SaveDtype::name);
-  if (found != kSaveDtypes.end()) return found->type;
-  std::array<std::string_view, kSaveDtypes.size()> known{};
-  std::ranges::transform(kSaveDtypes, known.begin(), &SaveDtype::name);
-  fail(ErrorKind::kBadInput, "no save_dtype '", name, "'", suggest(name, known));
-}
-
-// The values that are left when the tensor is stored as `type`. Error(kBadInput) when a finite
-// value overflows.
-at::Tensor as_stored(const at::Tensor& tensor, at::ScalarType type, const std::string& name) {
-  if (type == at::kFloat) return tensor;
-  const auto stored = tensor.to(type).to(at::kFloat);
-  require(at::isfinite(stored).all().item<bool>(), name, ": a value does not fit ", type);
-  return stored;
-}
 
 // ||stored - weight||_F / ||weight||_F
 double relative_error(const at::Tensor& weight, const at::Tensor& stored) {
@@ -124,7 +97,8 @@ class Run {
 
   // What an earlier, killed run finished; the number of its blocks.
   int64_t take_over_finished_blocks(const CompressionWork& cost) {
-    const bool goes_on = journal_->num_finished() < checkpoint_.config().num_hidden_layers;
+    const int64_t num_layers = checkpoint_.config().num_hidden_layers;
+    const bool goes_on = journal_->num_finished() < num_layers;
     if (goes_on && needs_.calibration() && !journal_->has_states()) journal_->clear();
     for (int64_t layer = 0; layer < journal_->num_finished(); ++layer) {
       const FinishedBlock block = journal_->block(layer);
@@ -135,7 +109,8 @@ class Run {
       const CompressionReport& report = block.report;
       report_.linears.insert(report_.linears.end(), report.linears.begin(), report.linears.end());
       report_.folded.insert(report_.folded.end(), report.folded.begin(), report.folded.end());
-      advance(cost.num_gathers * cost.gather + cost.compress + cost.pass,
+      const double pass = layer + 1 < num_layers ? cost.pass : 0;
+      advance(cost.num_gathers * cost.gather + cost.compress + pass,
               stage_of(layer) + ": of an earlier run");
     }
     return journal_->num_finished();
@@ -220,7 +195,7 @@ class Run {
     }
     Block block = load_block(checkpoint_, layer);
     for (const auto together : linears_gathered_together(config_)) {
-      auto statistics = gather(block, together);
+      auto statistics = gather_statistics(block, model, batches_, together, config_);
       advance(cost.gather, stage + ": statistics gathered");
       for (const std::string_view linear : together) {
         if (gradients_) {
@@ -266,46 +241,6 @@ class Run {
     written_.insert(name);
     write_(name, stored);
     if (journal_) current_.tensors.emplace_back(name, stored);
-  }
-
-  // What the method wants to know of the inputs of these linears, for the block as it is.
-  std::map<std::string_view, InputStatistics> gather(const Block& block,
-                                                     std::span<const std::string_view> linears) {
-    std::set<std::string_view> sources;
-    for (const std::string_view linear : linears) sources.insert(first_with_same_input(linear));
-    std::map<std::string_view, InputNorms> norms;
-    std::map<std::string_view, InputMoments> moments;
-    std::map<std::string_view, InputHessian> hessians;
-    observe_block_inputs(
-        block, checkpoint_.config(), batches_,
-        [&](std::string_view linear, const at::Tensor& input, std::span<const int64_t> rows) {
-          if (!sources.contains(linear)) return;
-          if (needs_.input_norms)
-            norms.try_emplace(linear, norm_sum()).first->second.add(input, rows);
-          if (needs_.moments) moments[linear].add(input, rows);
-          if (needs_.hessian) hessians[linear].add(input, rows);
-        });
-    std::map<std::string_view, InputStatistics> of_source, statistics;
-    for (const std::string_view source : sources) {
-      in_context(source, [&] {
-        InputStatistics& gathered = of_source[source];
-        if (needs_.input_norms) gathered.norm = norms.at(source).norms();
-        if (needs_.moments) gathered.moments = moments.at(source).moments();
-        if (needs_.hessian) {
-          gathered.second_order = std::make_shared<SecondOrder>(hessians.at(source).hessian());
-        }
-      });
-    }
-    for (const std::string_view linear : linears) {
-      statistics[linear] = of_source.at(first_with_same_input(linear));
-    }
-    return statistics;
-  }
-
-  NormSum norm_sum() const {
-    const auto* wanda = std::get_if<WandaConfig>(&config_);
-    return wanda != nullptr && wanda->parity_running_mean ? NormSum::kFloatRunningMean
-                                                          : NormSum::kDouble;
   }
 
   // Compresses, writes and reports one linear; returns the weight as stored.
@@ -366,74 +301,6 @@ class Run {
 };
 
 }  // namespace
-
-void require_fits(const MethodConfig& config, const ModelConfig& model) {
-  const auto fits_a_linear = [&](std::string_view pattern) {
-    for (int64_t layer = 0; layer < model.num_hidden_layers; ++layer) {
-      for (const std::string_view linear : block_linear_names()) {
-        if (fits_tensor(pattern, linear_weight_name(layer, linear))) return true;
-      }
-    }
-    return false;
-  };
-  const auto check = [&](const auto& c) {
-    if constexpr (requires { c.bits_by_tensor; }) {
-      for (const BitsOverride& override : c.bits_by_tensor) {
-        require(fits_a_linear(override.tensors), "bits: '", override.tensors,
-                "' fits no linear of this model (names look like layers.0.mlp.down_proj)");
-      }
-    }
-  };
-  std::visit(check, config);
-}
-
-bool is_worth_a_journal(double gflop) { return gflop > 20e3; }
-
-CompressionPlan plan_compression(const Checkpoint& checkpoint, const MethodConfig& config,
-                                 int64_t samples, int64_t length, const CompressOptions& options) {
-  const ModelConfig& model = checkpoint.config();
-  require_fits(config, model);
-  const auto value_bytes = static_cast<int64_t>(at::elementSize(save_type(options.save_dtype)));
-  CompressionPlan plan;
-  plan.num_layers = model.num_hidden_layers;
-  int64_t largest = 0, block = 0;
-  std::set<std::string> linears;
-  for (int64_t layer = 0; layer < model.num_hidden_layers; ++layer) {
-    for (const std::string_view linear : block_linear_names())
-      linears.insert(linear_weight_name(layer, linear));
-  }
-  int64_t embedding = 0;
-  for (const TensorRecord& record : checkpoint.tensors()) {
-    int64_t elements = 1;
-    for (const int64_t size : record.shape) elements *= size;
-    plan.output_bytes += elements * value_bytes;
-    if (record.name == "model.embed_tokens.weight") embedding = elements;
-    if (!linears.contains(record.name)) continue;
-    ++plan.num_linears;
-    plan.linear_elements += elements;
-    largest = std::max(largest, elements);
-  }
-  require(plan.num_linears == static_cast<int64_t>(linears.size()), "the checkpoint holds ",
-          plan.num_linears, " of the ", linears.size(), " linears that its config announces");
-  block = plan.linear_elements / plan.num_layers;
-  // A linear being compressed: decoded, metric, mask or codes, result and its norm in float64.
-  const int64_t one_linear = largest * (4 + 4 + 1 + 4 + 8);
-  plan.memory_bytes = std::max(one_linear, embedding * 4);
-  if (!needs_of(config).calibration()) return plan;
-  plan.calibration_sequences = samples;
-  plan.calibration_tokens = samples * length;
-  const int64_t rows = std::min(plan.calibration_tokens, std::max(options.batch_tokens, length));
-  const int64_t per_row =
-      4 * (3 * model.hidden_size + 2 * model.intermediate_size +
-           2 * (model.num_attention_heads + model.num_key_value_heads) * model.head_dim);
-  const int64_t hidden = plan.calibration_tokens * model.hidden_size * 4;
-  plan.memory_bytes =
-      hidden +
-      std::max(embedding * 4, block * 4 + statistics_bytes(config, model, plan.calibration_tokens) +
-                                  std::max(one_linear, rows * per_row));
-  plan.gflop = compression_work(config, model, plan.calibration_tokens).total(plan.num_layers);
-  return plan;
-}
 
 CompressionReport compress(const Checkpoint& checkpoint, const MethodConfig& config,
                            const CalibrationSet* calibration, const TensorSink& write,

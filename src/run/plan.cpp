@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/progress.h"
-#include "compress/pipeline.h"
+#include "compress/plan.h"
 #include "compress/work.h"
 #include "run/resources.h"
 
