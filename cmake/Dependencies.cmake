@@ -28,6 +28,8 @@ target_compile_options(assay_flags INTERFACE
   -ffp-contract=off
   # GCC 12 sees overlaps and overruns in std::string concatenation that are not there (GCC bug 105651).
   "$<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess;-Wno-restrict;-Wno-array-bounds;-Wno-stringop-overflow>")
+# Checks that cost as much as the work that they check run in debug builds alone.
+target_compile_definitions(assay_flags INTERFACE $<$<CONFIG:Debug>:ASSAY_DEBUG>)
 target_link_options(assay_flags INTERFACE -Wl,--as-needed)
 if(ASSAY_FUZZ)
   target_compile_options(assay_flags INTERFACE -fsanitize=fuzzer-no-link)

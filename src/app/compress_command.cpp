@@ -188,8 +188,9 @@ void add_settings(CLI::App& command, CompressArguments& arguments) {
     Json& settings = arguments.settings;
     switch (setting.kind) {
       case SettingKind::kFlag:
-        command.add_flag_callback(
-            flag, [&settings, key] { settings[key] = true; }, help);
+        command.add_flag_function(
+            flag + ",!--no-" + key, [&settings, key](int64_t count) { settings[key] = count > 0; },
+            help);
         break;
       case SettingKind::kInteger:
         command.add_option_function<int64_t>(

@@ -219,7 +219,7 @@ class Sweep {
     auto minus_errors = at::empty({rows_, width}, at::kFloat);
     sweep_rows(block, minus_errors);
     spread(block, minus_errors);
-#ifndef NDEBUG
+#ifdef ASSAY_DEBUG
     errors_.push_back(minus_errors.neg());
 #endif
   }
@@ -227,7 +227,7 @@ class Sweep {
   SweepResult finish() {
     for (const double squares : squared_errors_) result_.loss += squares / 2;
     require(std::isfinite(result_.loss), "sweep: a weight grew beyond float32");
-#ifndef NDEBUG
+#ifdef ASSAY_DEBUG
     check_identity(weight_, result_, at::cat(errors_, 1), upper_);
 #endif
     return std::move(result_);
@@ -276,7 +276,7 @@ class Sweep {
   int64_t rows_, cols_;
   SweepResult result_;
   std::vector<double> squared_errors_;  // of each row
-#ifndef NDEBUG
+#ifdef ASSAY_DEBUG
   std::vector<at::Tensor> errors_;  // of each block
 #endif
 };

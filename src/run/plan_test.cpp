@@ -53,7 +53,10 @@ TEST_F(PlanTest, CountsWorkAndWritesNothing) {
   EXPECT_EQ(planned.tasks[0].items.size(), 32u);
   EXPECT_EQ(planned.tasks[0].cost.num_requests, 96);
   EXPECT_LT(planned.cost.rows_per_variant, planned.tasks[0].cost.request_tokens);
-  EXPECT_DOUBLE_EQ(planned.cost.total_gflop, 2 * planned.cost.ask_gflop);  // base and one variant
+  // Base and one variant are asked, the variant is compressed.
+  EXPECT_GT(planned.variants[0].compress_gflop, 0);
+  EXPECT_DOUBLE_EQ(planned.cost.total_gflop,
+                   2 * planned.cost.ask_gflop + planned.variants[0].compress_gflop);
   EXPECT_FALSE(planned.calibration);
   EXPECT_THAT(plan_text(planned, 100), AllOf(HasSubstr("rtn"), HasSubstr("stereoqa")));
   EXPECT_FALSE(fs::exists(root_ / "out"));
