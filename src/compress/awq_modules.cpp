@@ -197,6 +197,7 @@ ScaleChoice search_attention_scale_plain(const AttentionModule& module, const Mo
   const auto output = [&](int64_t point) {
     const auto& scale = scales[static_cast<size_t>(point)];
     std::vector<Linear> linears;
+    linears.reserve(consumers.size());
     for (const auto& weight : consumers) {
       linears.emplace_back(awq_scaled_values(weight, scale, config));
     }

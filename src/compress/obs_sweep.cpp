@@ -37,11 +37,11 @@ struct SweepBlock {
 
 // One row on its way; pointers to the whole row, errors [width] of the block.
 struct SweepRow {
-  float* weight;
-  float* minus_errors;
-  bool* keep;      // null where nothing is pruned
-  uint8_t* codes;  // null where nothing is rounded
-  float *scale, *zero;
+  float* weight = nullptr;
+  float* minus_errors = nullptr;
+  bool* keep = nullptr;      // null where nothing is pruned
+  uint8_t* codes = nullptr;  // null where nothing is rounded
+  float *scale = nullptr, *zero = nullptr;
   double squared_errors = 0;
 };
 
