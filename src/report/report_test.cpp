@@ -53,6 +53,14 @@ size_t fields_of_csv_line(const std::string& line) {
   return fields;
 }
 
+TEST(View, LeavesSettingsOutThatAreOff) {
+  Json summary = documented_summary();
+  summary["variants"][0]["settings"] = {{"method", "gptq"}, {"bits", 3},
+                                        {"sym", false},     {"mask", "none"},
+                                        {"desc_act", true}, {"parity", Json::array()}};
+  EXPECT_EQ(view_of_summary(summary).variants[0].settings, "bits 3, desc_act true");
+}
+
 TEST(View, ReadsTheDocumentedExample) {
   const View view = view_of_summary(documented_summary());
   EXPECT_EQ(view.study, "smollm2-demo");

@@ -93,12 +93,17 @@ Estimate estimate(const Json& object, const std::string& key, const std::string&
   return {number(e, "value", where), number(e, "low", where), number(e, "high", where)};
 }
 
+// What is switched off says nothing in a line; the summary has every setting.
+bool is_off(const Json& value) {
+  return value == Json(false) || value == Json("none") || (value.is_structured() && value.empty());
+}
+
 // "sparsity 0.5, pattern 2:4"; the method stands beside it.
 std::string settings_text(const Json& settings) {
   if (settings.is_string()) return settings.get<std::string>();
   std::string out;
   for (const auto& [key, value] : settings.items()) {
-    if (key == "method" || (value.is_structured() && value.empty())) continue;
+    if (key == "method" || is_off(value)) continue;
     if (!out.empty()) out += ", ";
     out.append(key).append(" ").append(value.is_string() ? value.get<std::string>() : value.dump());
   }
