@@ -15,7 +15,7 @@
 namespace {
 
 double processor_seconds() {
-  timespec t;
+  timespec t{};
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }

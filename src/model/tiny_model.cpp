@@ -129,6 +129,7 @@ void write_tiny_model(const std::filesystem::path& folder, const TinyModelOption
   const auto tensors = all_tensors(config);
   std::filesystem::create_directories(folder);
   std::vector<TensorDeclaration> declared;
+  declared.reserve(tensors.size());
   for (const auto& tensor : tensors) {
     declared.push_back(
         {tensor.name, dtype_named("F32"), {tensor.shape.begin(), tensor.shape.end()}});

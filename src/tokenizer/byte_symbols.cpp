@@ -11,7 +11,7 @@ constexpr char32_t kNumSymbolCodePoints = 0x100 + 68;
 
 struct Symbols {
   std::array<std::string, 256> of_byte;
-  std::array<int, kNumSymbolCodePoints> byte_of;  // -1: no symbol
+  std::array<int, kNumSymbolCodePoints> byte_of{};  // -1: no symbol
 
   Symbols() {
     byte_of.fill(-1);
