@@ -54,6 +54,14 @@ double sparsity_of(const at::Tensor& weight) {
   return 1 - kept / static_cast<double>(weight.numel());
 }
 
+// Of a rounded weight, with the mask of another method where there is one.
+double bits_under_mask(const at::Tensor& weight, const at::Tensor& keep,
+                       const QuantizerConfig& config) {
+  const int64_t cols = weight.size(1);
+  return keep.defined() ? joint_bits(cols, config, sparsity_of(weight))
+                        : quantized_bits(cols, config);
+}
+
 CompressedLinear apply(const DenseConfig&, const LinearInput& input) {
   CompressedLinear result;
   result.weight = input.weight;
@@ -141,8 +149,7 @@ CompressedLinear apply(const RtnConfig& config, const LinearInput& input) {
   const int64_t cols = input.weight.size(1), group_size = quantized.grid.group_size;
   CompressedLinear result;
   result.weight = quantized.values;
-  result.bits = keep.defined() ? joint_bits(cols, config, sparsity_of(result.weight))
-                               : quantized_bits(cols, config);
+  result.bits = bits_under_mask(result.weight, keep, config);
   result.levels_per_group = quantized.grid.max_code + 1;
   result.group_size = group_size;
   if (cols % group_size != 0) result.note = tail_note(cols, group_size);
@@ -154,7 +161,8 @@ std::string factor_note(const InverseFactor& factor, double asked_damp) {
   std::ostringstream note;
   const auto num_dead = factor.dead.sum().item<int64_t>();
   if (num_dead > 0) note << num_dead << " inputs were zero throughout: their weights became zero";
-  if (factor.damp_percent == asked_damp) return note.str();
+  // Where the asked damping is the most there is, giving up leaves damp_percent as it was.
+  if (factor.damp_percent == asked_damp && !factor.is_identity) return note.str();
   if (num_dead > 0) note << "; ";
   if (factor.is_identity) {
     note << "the Hessian could not be factored with any damping: no weight made up for another";
@@ -199,8 +207,7 @@ CompressedLinear apply(const GptqConfig& config, const LinearInput& input) {
   const GptqResult rounded = gptq(input.weight, factor, order, config, keep);
   CompressedLinear result;
   result.weight = rounded.values;
-  result.bits = keep.defined() ? joint_bits(cols, config, sparsity_of(result.weight))
-                               : quantized_bits(cols, config);
+  result.bits = bits_under_mask(result.weight, keep, config);
   const int64_t levels = int64_t{1} << config.bits, num_groups = rounded.scale.size(1);
   // Groups of act-order lie scattered over the row: what can be recounted is the row.
   const bool scattered = config.desc_act && !config.static_groups;

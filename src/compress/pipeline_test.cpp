@@ -509,6 +509,24 @@ TEST_F(Pipeline, MissingCalibrationIsAnError) {
   EXPECT_EQ(error_of({{"method", "wanda"}}), "method wanda needs calibration text");
 }
 
+// Eigenvalues 4 and -2: no damping up to 1 makes it positive definite, and a layer that is only
+// rounded is never silent, whatever damping was asked for.
+TEST(CompressLinear, SaysThatTheHessianCouldNotBeFactored) {
+  const auto hessian = torch::tensor({{1.0f, 3.0f}, {3.0f, 1.0f}});
+  InputStatistics statistics;
+  statistics.second_order = std::make_shared<SecondOrder>(hessian);
+  const LinearInput input{"model.layers.0.mlp.up_proj.weight", torch::tensor({{0.5f, -1.0f}}),
+                          statistics};
+  for (const double damp : {0.01, 1.0}) {
+    for (const char* method : {"gptq", "sparsegpt"}) {
+      const auto config = method_config({{"method", method}, {"damp_percent", damp}});
+      EXPECT_THAT(compress_linear(config, input).note,
+                  testing::HasSubstr("could not be factored with any damping"))
+          << method << ' ' << damp;
+    }
+  }
+}
+
 TEST(EffectiveBits, MatchHandComputedCases) {
   EXPECT_DOUBLE_EQ(unstructured_bits(0.5), 9);   // 8 + 1
   EXPECT_DOUBLE_EQ(unstructured_bits(0.0), 16);  // no mask is kept where it saves nothing
