@@ -83,13 +83,10 @@ ChannelMoments InputMoments::moments() const {
 std::map<std::string_view, ChannelMoments> block_input_moments(
     const Block& block, const ModelConfig& config, const std::vector<CalibrationBatch>& batches) {
   std::map<std::string_view, InputMoments> gathered;
-  for (const CalibrationBatch& batch : batches) {
-    block_inputs(block, config, batch.forest, batch.hidden,
-                 [&](std::string_view linear, const at::Tensor& input) {
-                   if (first_with_same_input(linear) != linear) return;
-                   in_context(linear, [&] { gathered[linear].add(input, batch.sequence_rows); });
-                 });
-  }
+  observe_block_inputs(
+      block, config, batches,
+      [&](std::string_view linear, const at::Tensor& input,
+          std::span<const int64_t> sequence_rows) { gathered[linear].add(input, sequence_rows); });
   std::map<std::string_view, ChannelMoments> moments;
   for (const std::string_view linear : block_linear_names()) {
     const auto source = gathered.find(first_with_same_input(linear));

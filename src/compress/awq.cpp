@@ -40,17 +40,15 @@ BlockInputs gather_inputs(const Block& dense, const ModelConfig& model,
     }
   }
   require(tokens > 0, "awq: no calibration sequence was given");
-  int64_t row = 0;
-  for (const CalibrationBatch& batch : batches) {
-    block_inputs(dense, model, batch.forest, batch.hidden,
-                 [&](std::string_view linear, const at::Tensor& input) {
-                   if (first_with_same_input(linear) != linear) return;
-                   at::Tensor& all = inputs.of[linear];
-                   if (!all.defined()) all = at::empty({tokens, input.size(1)}, at::kFloat);
-                   all.narrow(0, row, input.size(0)).copy_(input);
-                 });
-    row += batch.hidden.size(0);
-  }
+  std::map<std::string_view, int64_t> filled;  // rows
+  observe_block_inputs(
+      dense, model, batches,
+      [&](std::string_view linear, const at::Tensor& input, std::span<const int64_t>) {
+        at::Tensor& all = inputs.of[linear];
+        if (!all.defined()) all = at::empty({tokens, input.size(1)}, at::kFloat);
+        all.narrow(0, filled[linear], input.size(0)).copy_(input);
+        filled[linear] += input.size(0);
+      });
   for (const auto& [linear, input] : inputs.of) {
     const auto& values = input;
     in_context(linear, [&] { require_finite_matrix(values, "awq: inputs"); });

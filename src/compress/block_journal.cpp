@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <set>
 #include <system_error>
 
 #include "base/error.h"
@@ -84,19 +85,14 @@ BlockJournal::BlockJournal(fs::path folder, const std::string& identity)
       return false;
     }
   };
-  int64_t finished = 0;
-  while (is_ours(block_file(finished))) ++finished;
-  // The states behind a block are older than its file; those behind the last one may be missing.
-  num_finished_ = finished;
+  while (is_ours(block_file(num_finished_))) ++num_finished_;
+  std::set<fs::path> kept;
+  for (int64_t layer = 0; layer < num_finished_; ++layer) kept.insert(block_file(layer));
+  if (num_finished_ > 0 && is_ours(states_file(num_finished_ - 1))) {
+    kept.insert(states_file(num_finished_ - 1));
+  }
   for (const auto& entry : fs::directory_iterator(folder_)) {
-    const bool is_kept = [&] {
-      for (int64_t layer = 0; layer < num_finished_; ++layer) {
-        if (entry.path() == block_file(layer)) return true;
-      }
-      return num_finished_ > 0 && entry.path() == states_file(num_finished_ - 1) &&
-             is_ours(entry.path());
-    }();
-    if (!is_kept) remove_file(entry.path());
+    if (!kept.contains(entry.path())) remove_file(entry.path());
   }
 }
 

@@ -76,15 +76,13 @@ at::Tensor smoothing_scale(const at::Tensor& input_max, std::span<const at::Tens
 std::map<std::string_view, at::Tensor> block_input_maxima(
     const Block& block, const ModelConfig& config, const std::vector<CalibrationBatch>& batches) {
   std::map<std::string_view, at::Tensor> maxima;
-  for (const CalibrationBatch& batch : batches) {
-    block_inputs(block, config, batch.forest, batch.hidden,
-                 [&](std::string_view linear, const at::Tensor& input) {
-                   if (first_with_same_input(linear) != linear) return;
-                   const auto largest = input.abs().amax(0);
-                   at::Tensor& seen = maxima[linear];
-                   seen = seen.defined() ? at::maximum(seen, largest) : largest;
-                 });
-  }
+  observe_block_inputs(
+      block, config, batches,
+      [&](std::string_view linear, const at::Tensor& input, std::span<const int64_t>) {
+        const auto largest = input.abs().amax(0);
+        at::Tensor& seen = maxima[linear];
+        seen = seen.defined() ? at::maximum(seen, largest) : largest;
+      });
   for (const std::string_view linear : block_linear_names()) {
     const auto& largest = entry(maxima, first_with_same_input(linear));
     require(at::isfinite(largest).all().item<bool>(), linear,

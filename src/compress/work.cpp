@@ -1,30 +1,25 @@
 #include "compress/work.h"
 
 #include <algorithm>
-#include <array>
 
 #include "calibration/gradient_store.h"
+#include "model/block.h"
 
 namespace assay {
 namespace {
 
 using Names = std::span<const std::string_view>;
 
-constexpr std::array<std::string_view, 7> kAll{
-    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-    "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
-constexpr std::array<Names, 1> kTogether{Names(kAll)};
-constexpr std::array<Names, 4> kInTurn{Names(kAll).subspan(0, 3), Names(kAll).subspan(3, 1),
-                                       Names(kAll).subspan(4, 2), Names(kAll).subspan(6, 1)};
-
 // A few operations a weight for selection and rounding.
 constexpr double kPerWeight = 200;
 
 }  // namespace
 
-std::span<const Names> linears_gathered_together(const MethodConfig& config) {
+std::vector<Names> linears_gathered_together(const MethodConfig& config) {
+  const Names all = block_linear_names();
   const auto* gptq = std::get_if<GptqConfig>(&config);
-  return gptq != nullptr && gptq->true_sequential ? std::span<const Names>(kInTurn) : kTogether;
+  if (gptq == nullptr || !gptq->true_sequential) return {all};
+  return {all.subspan(0, 3), all.subspan(3, 1), all.subspan(4, 2), all.subspan(6, 1)};
 }
 
 double CompressionWork::total(int64_t num_layers) const {

@@ -13,7 +13,7 @@ namespace assay {
 
 // The linears of a block in the groups whose inputs are gathered in one pass: all seven, or (GPTQ's
 // true_sequential) q, k and v; o; gate and up; down, each behind the compressed ones before it.
-std::span<const std::span<const std::string_view>> linears_gathered_together(
+std::vector<std::span<const std::string_view>> linears_gathered_together(
     const MethodConfig& config);
 
 // GFLOP of one block.
