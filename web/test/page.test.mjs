@@ -137,6 +137,7 @@ test("filters choose among results, and a cell of the map finds its row", {skip}
       primary.filter((r) => r.variant === "permuted").length);
     await page.locator(".map tbody td a").first().click();  // a row that the filter hides
     const row = page.locator("tr:target");
+    await row.waitFor({state: "visible"});  // the page shows it on hashchange, which follows the click
     assert.ok(await row.isVisible());
     assert.ok((await row.innerText()).includes(summary.results[0].variant));
   }));
