@@ -3,122 +3,18 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <span>
 
 #include "base/error.h"
 #include "base/thread_pool.h"
-#include "compress/group_grid.h"
 #include "compress/metric.h"
 #include "compress/selection.h"
+#include "compress/sweep_tile.h"
 #include "kernels/gemm.h"
 
 namespace assay {
 namespace {
-
-// w <- w - e * u, product and difference each rounded, whatever the instruction set.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-__attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
-void subtract_scaled(float* w, const float* u, float e, int64_t count) {
-#pragma omp simd
-  for (int64_t k = 0; k < count; ++k) w[k] -= e * u[k];
-}
-
-// One block of columns while it is swept.
-struct SweepBlock {
-  int64_t first = 0, width = 0;
-  const float* upper = nullptr;  // [width, width]: U of the block
-  const SweepRules* rules = nullptr;
-  float max_code = 0;
-  int64_t in_features = 0;
-};
-
-// One row on its way; pointers to the whole row, errors [width] of the block.
-struct SweepRow {
-  float* weight = nullptr;
-  float* minus_errors = nullptr;
-  bool* keep = nullptr;      // null where nothing is pruned
-  uint8_t* codes = nullptr;  // null where nothing is rounded
-  float *scale = nullptr, *zero = nullptr;
-  double squared_errors = 0;
-};
-
-// The M - N entries of an N:M group with the smallest w^2 / U_jj^2 go, lower column first.
-void prune_group(const SweepBlock& block, const SweepRow& row, int64_t offset) {
-  const NmPattern pattern = *block.rules->pattern;
-  const int64_t width = std::min(pattern.of, block.width - offset);
-  std::array<float, 32> score{};
-  for (int64_t k = 0; k < width; ++k) {
-    const float w = row.weight[block.first + offset + k];
-    const float u = block.upper[(offset + k) * block.width + offset + k];
-    score[static_cast<size_t>(k)] = (w * w) / (u * u);
-  }
-  bool* keep = row.keep + block.first + offset;
-  std::fill_n(keep, width, true);
-  for (int64_t left = num_pruned_of_group(pattern, width, NmTail::kProportional); left > 0;
-       --left) {
-    int64_t least = -1;
-    for (int64_t k = 0; k < width; ++k) {
-      const auto at = static_cast<size_t>(k);
-      if (keep[k] && (least < 0 || score[at] < score[static_cast<size_t>(least)])) least = k;
-    }
-    keep[least] = false;
-  }
-}
-
-// The grid of the group that column `first + offset` begins, from the row as it is; `start` is the
-// block's part of it before the block was swept.
-void fit_entered_group(const SweepBlock& block, SweepRow& row, int64_t offset,
-                       std::span<const float> start, std::vector<float>& scratch) {
-  const auto& group_of = block.rules->group_of_column;
-  const int64_t column = block.first + offset;
-  const int64_t group = group_of[static_cast<size_t>(column)];
-  int64_t end = column + 1;
-  while (end < block.in_features && group_of[static_cast<size_t>(end)] == group) ++end;
-  scratch.clear();
-  for (int64_t k = column; k < end; ++k) {
-    const bool inside = k < block.first + block.width;
-    // An N:M group decides when the sweep reaches it, so there every weight counts.
-    const bool pruned = row.keep != nullptr && !block.rules->pattern && inside && !row.keep[k];
-    const bool lazily = block.rules->grid_time == GridTime::kLazily && inside;
-    const float w = lazily ? start[static_cast<size_t>(k - block.first)] : row.weight[k];
-    scratch.push_back(pruned ? 0.0f : w);
-  }
-  const GroupGrid grid = fit_group(scratch, *block.rules->quantizer);
-  row.scale[group] = grid.scale;
-  row.zero[group] = grid.zero;
-}
-
-void sweep_row(const SweepBlock& block, SweepRow& row) {
-  const SweepRules& rules = *block.rules;
-  const bool fits = rules.quantizer && rules.grid_time != GridTime::kBefore;
-  std::vector<float> scratch;
-  const std::vector<float> start(row.weight + block.first, row.weight + block.first + block.width);
-  for (int64_t j = 0; j < block.width; ++j) {
-    const int64_t column = block.first + j;
-    if (rules.pattern && j % rules.pattern->of == 0) prune_group(block, row, j);
-    const float w = row.weight[column];
-    float q = row.keep == nullptr || row.keep[column] ? w : 0.0f;
-    if (rules.quantizer) {
-      const int64_t group = rules.group_of_column[static_cast<size_t>(column)];
-      const bool enters =
-          column == 0 || rules.group_of_column[static_cast<size_t>(column - 1)] != group;
-      if (fits && enters) fit_entered_group(block, row, j, start, scratch);
-      const GroupGrid grid{row.scale[group], row.zero[group]};
-      const float code = code_of(q, grid, block.max_code);
-      row.codes[column] = static_cast<uint8_t>(code);
-      q = value_of(code, grid);
-    }
-    const float* upper = block.upper + j * block.width;
-    const float error = (w - q) / upper[j];
-    row.weight[column] = q;
-    row.minus_errors[j] = -error;
-    row.squared_errors += static_cast<double>(error) * static_cast<double>(error);
-    subtract_scaled(row.weight + column + 1, upper + j + 1, error, block.width - j - 1);
-  }
-}
 
 void check(const at::Tensor& weight, const at::Tensor& upper, const SweepRules& rules) {
   require_finite_matrix(weight, "sweep: weight");
@@ -174,7 +70,31 @@ void prune_block_(const at::Tensor& weight, const at::Tensor& upper, int64_t fir
   }
 }
 
-// The state between blocks.
+// Blocks that spread their errors together: one product with all their columns is worth several with
+// fewer, for each reads and writes the whole rest of the matrix.
+constexpr int64_t kSpan = 512;
+
+// The index into `blocks` of the column where the span that begins with block `begin` ends: a group
+// whose grid is fitted inside the span ends in it, for the columns behind are not up to date.
+size_t span_end(std::span<const int64_t> blocks, size_t begin, const SweepRules& rules) {
+  const bool fits = rules.quantizer && rules.grid_time != GridTime::kBefore;
+  const auto group_at = [&](int64_t column) {
+    return rules.group_of_column[static_cast<size_t>(column)];
+  };
+  const auto may_end = [&](int64_t column) {
+    if (!fits || column == blocks.back()) return true;
+    const int64_t group = group_at(column);
+    return group_at(column - 1) != group || group_at(blocks[begin]) == group;
+  };
+  size_t end = begin + 1;
+  while (end + 1 < blocks.size() &&
+         (blocks[end] - blocks[begin] < kSpan || !may_end(blocks[end]))) {
+    ++end;
+  }
+  return end;
+}
+
+// The state between spans.
 class Sweep {
  public:
   Sweep(const at::Tensor& weight, const at::Tensor& upper, const SweepRules& rules)
@@ -202,25 +122,19 @@ class Sweep {
     }
   }
 
-  void sweep_block(int64_t first, int64_t width) {
-    require(!rules_.pattern || first % rules_.pattern->of == 0, "sweep: a group of pattern ",
-            rules_.pattern ? to_string(*rules_.pattern) : "", " straddles column ", first,
-            ", where a block begins");
-    if (rules_.sparsity) {
-      prune_block_(result_.values, upper_, first, width, rules_, result_.keep);
+  // The blocks between these columns; the columns behind the last take all their errors at once.
+  void sweep_span(std::span<const int64_t> blocks) {
+    const int64_t first = blocks.front(), end = blocks.back();
+    auto span_errors = at::empty({rows_, end - first}, at::kFloat);
+    for (size_t b = 0; b + 1 < blocks.size(); ++b) {
+      const int64_t width = blocks[b + 1] - blocks[b];
+      const auto minus_errors = sweep_block(blocks[b], width);
+      spread(minus_errors, blocks[b], blocks[b + 1], end);
+      span_errors.narrow(1, blocks[b] - first, width).copy_(minus_errors);
     }
-    const auto block_upper = upper_.narrow(0, first, width).narrow(1, first, width).contiguous();
-    const SweepBlock block{.first = first,
-                           .width = width,
-                           .upper = block_upper.const_data_ptr<float>(),
-                           .rules = &rules_,
-                           .max_code = rules_.quantizer ? max_code_of(*rules_.quantizer) : 0.0f,
-                           .in_features = cols_};
-    auto minus_errors = at::empty({rows_, width}, at::kFloat);
-    sweep_rows(block, minus_errors);
-    spread(block, minus_errors);
+    spread(span_errors, first, end, cols_);
 #ifdef ASSAY_DEBUG
-    errors_.push_back(minus_errors.neg());
+    errors_.push_back(span_errors.neg());
 #endif
   }
 
@@ -234,37 +148,65 @@ class Sweep {
   }
 
  private:
-  void sweep_rows(const SweepBlock& block, at::Tensor& minus_errors) {
+  // Prunes and rounds the block; its negative errors [rows, width].
+  at::Tensor sweep_block(int64_t first, int64_t width) {
+    require(!rules_.pattern || first % rules_.pattern->of == 0, "sweep: a group of pattern ",
+            rules_.pattern ? to_string(*rules_.pattern) : "", " straddles column ", first,
+            ", where a block begins");
+    if (rules_.sparsity) {
+      prune_block_(result_.values, upper_, first, width, rules_, result_.keep);
+    }
+    const auto lower = upper_.narrow(0, first, width).narrow(1, first, width).t().contiguous();
+    const SweepBlock block{.first = first,
+                           .width = width,
+                           .lower = lower.const_data_ptr<float>(),
+                           .rules = &rules_,
+                           .in_features = cols_};
+    auto minus_errors = at::empty({rows_, width}, at::kFloat);
+    const SweepRows all = all_rows(minus_errors);
+    parallel_for((rows_ + kTileRows - 1) / kTileRows, [&](int64_t task) {
+      sweep_tile(block, some_rows(block, all, task * kTileRows));
+    });
+    return minus_errors;
+  }
+
+  SweepRows all_rows(at::Tensor& minus_errors) {
     const auto begin_of = [](at::Tensor& t) {
       return t.defined() ? t.mutable_data_ptr<float>() : nullptr;
     };
-    float *weights = begin_of(result_.values), *errors = begin_of(minus_errors),
-          *scale = begin_of(result_.scale), *zero = begin_of(result_.zero);
-    bool* keep = result_.keep.defined() ? result_.keep.mutable_data_ptr<bool>() : nullptr;
-    uint8_t* codes = result_.codes.defined() ? result_.codes.mutable_data_ptr<uint8_t>() : nullptr;
-    const int64_t num_groups = result_.scale.defined() ? result_.scale.size(1) : 0;
-    constexpr int64_t kRows = 16;  // of a task
-    parallel_for((rows_ + kRows - 1) / kRows, [&](int64_t task) {
-      for (int64_t r = task * kRows; r < std::min(rows_, (task + 1) * kRows); ++r) {
-        SweepRow row{.weight = weights + r * cols_,
-                     .minus_errors = errors + r * block.width,
-                     .keep = keep == nullptr ? nullptr : keep + r * cols_,
-                     .codes = codes == nullptr ? nullptr : codes + r * cols_,
-                     .scale = scale == nullptr ? nullptr : scale + r * num_groups,
-                     .zero = zero == nullptr ? nullptr : zero + r * num_groups};
-        sweep_row(block, row);
-        squared_errors_[static_cast<size_t>(r)] += row.squared_errors;
-      }
-    });
+    return {.num_rows = rows_,
+            .weight = begin_of(result_.values),
+            .keep = result_.keep.defined() ? result_.keep.mutable_data_ptr<bool>() : nullptr,
+            .codes = result_.codes.defined() ? result_.codes.mutable_data_ptr<uint8_t>() : nullptr,
+            .scale = begin_of(result_.scale),
+            .zero = begin_of(result_.zero),
+            .num_groups = result_.scale.defined() ? result_.scale.size(1) : 0,
+            .minus_errors = begin_of(minus_errors),
+            .squared_errors = squared_errors_.data()};
   }
 
-  // W <- W - E_block U_block for the columns right of the block.
-  void spread(const SweepBlock& block, const at::Tensor& minus_errors) {
-    const int64_t behind = block.first + block.width, rest = cols_ - behind;
-    if (rest == 0) return;
-    const auto columns =
-        upper_.narrow(0, block.first, block.width).narrow(1, behind, rest).t().contiguous();
-    kernels::multiply(kernels::pack_weight(columns.const_data_ptr<float>(), rest, block.width),
+  // A tile of them, from row `first`.
+  static SweepRows some_rows(const SweepBlock& block, const SweepRows& all, int64_t first) {
+    const auto from = [](auto* begin, int64_t offset) {
+      return begin == nullptr ? nullptr : begin + offset;
+    };
+    return {.num_rows = std::min(kTileRows, all.num_rows - first),
+            .weight = from(all.weight, first * block.in_features),
+            .keep = from(all.keep, first * block.in_features),
+            .codes = from(all.codes, first * block.in_features),
+            .scale = from(all.scale, first * all.num_groups),
+            .zero = from(all.zero, first * all.num_groups),
+            .num_groups = all.num_groups,
+            .minus_errors = from(all.minus_errors, first * block.width),
+            .squared_errors = from(all.squared_errors, first)};
+  }
+
+  // W <- W - E U for columns [behind, end), E of columns [first, behind).
+  void spread(const at::Tensor& minus_errors, int64_t first, int64_t behind, int64_t end) {
+    const int64_t depth = behind - first, width = end - behind;
+    if (width == 0) return;
+    const auto columns = upper_.narrow(0, first, depth).narrow(1, behind, width).t().contiguous();
+    kernels::multiply(kernels::pack_weight(columns.const_data_ptr<float>(), width, depth),
                       minus_errors.const_data_ptr<float>(), rows_,
                       result_.values.mutable_data_ptr<float>() + behind, cols_,
                       kernels::Output::kAdd);
@@ -277,7 +219,7 @@ class Sweep {
   SweepResult result_;
   std::vector<double> squared_errors_;  // of each row
 #ifdef ASSAY_DEBUG
-  std::vector<at::Tensor> errors_;  // of each block
+  std::vector<at::Tensor> errors_;  // of each span
 #endif
 };
 
@@ -310,8 +252,10 @@ SweepResult obs_sweep(const at::Tensor& weight, const at::Tensor& upper, const S
   check(weight, upper, rules);
   Sweep sweep(weight, upper, rules);
   const std::vector<int64_t> blocks = sweep_blocks(weight.size(1), rules);
-  for (size_t b = 0; b + 1 < blocks.size(); ++b) {
-    sweep.sweep_block(blocks[b], blocks[b + 1] - blocks[b]);
+  for (size_t b = 0; b + 1 < blocks.size();) {
+    const size_t end = span_end(blocks, b, rules);
+    sweep.sweep_span(std::span(blocks).subspan(b, end - b + 1));
+    b = end;
   }
   return sweep.finish();
 }
