@@ -77,8 +77,9 @@ TwoWayBlock load_two_way(const Checkpoint& checkpoint, int64_t layer) {
 class PackedInput {
  public:
   explicit PackedInput(const at::Tensor& x) {
-    const auto columns = x.t().contiguous();
-    packed_ = kernels::pack_weight(columns.const_data_ptr<float>(), x.size(1), x.size(0));
+    const auto rows = x.contiguous();
+    packed_ =
+        kernels::pack_transposed(rows.const_data_ptr<float>(), x.size(1), x.size(1), x.size(0));
   }
 
   // dW = dy^T x: [out_features, in_features]

@@ -12,11 +12,13 @@
 namespace assay {
 namespace {
 
-// y += x x^T for x [width, depth], blocks left of the diagonal left out.
+// y += x^T x for x [depth, width], blocks left of the diagonal left out.
 void add_upper_product(const at::Tensor& x, at::Tensor& y) {
-  const int64_t width = x.size(0), depth = x.size(1);
-  const float* rows = x.const_data_ptr<float>();
-  const auto packed = kernels::pack_weight(rows, width, depth);
+  const int64_t width = x.size(1), depth = x.size(0);
+  const auto packed =
+      kernels::pack_transposed(x.const_data_ptr<float>(), x.stride(0), width, depth);
+  const at::Tensor transposed = x.t().contiguous();
+  const float* rows = transposed.const_data_ptr<float>();
   constexpr int64_t kPanels = 32;  // of a task
   const int64_t row_blocks = (width + kernels::kRowBlock - 1) / kernels::kRowBlock;
   const int64_t panel_blocks = (packed.num_panels() + kPanels - 1) / kPanels;
@@ -47,9 +49,10 @@ void InputHessian::add(const at::Tensor& input, std::span<const int64_t> sequenc
   const int64_t width = input.size(1);
   if (!upper_.defined()) upper_ = at::zeros({width, width}, at::kFloat);
   require(upper_.size(0) == width, "input Hessian: ", width, " channels after ", upper_.size(0));
+  const at::Tensor inputs = input.contiguous();
   int64_t first = 0;
   for (const int64_t count : sequence_rows) {
-    add_upper_product(input.narrow(0, first, count).t().contiguous(), upper_);
+    add_upper_product(inputs.narrow(0, first, count), upper_);
     first += count;
     ++num_sequences_;
   }

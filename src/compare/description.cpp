@@ -60,7 +60,8 @@ Json to_json(const VariantDescription& v) {
           {"sparsity", number(v.sparsity)},
           {"size_bytes", v.size_bytes},
           {"weights_hash", v.weights_hash},
-          {"layers", std::move(layers)}};
+          {"layers", std::move(layers)},
+          {"notes", v.notes}};
 }
 
 ReferenceDescription reference_description(const Json& json, std::string_view where) {
@@ -97,7 +98,8 @@ VariantDescription variant_description(const Json& json, std::string_view where)
                        .sparsity = number(json, "sparsity", where),
                        .size_bytes = json_get<int64_t>(json, "size_bytes", where),
                        .weights_hash = text(json, "weights_hash", where),
-                       .layers = {}};
+                       .layers = {},
+                       .notes = json_get<std::vector<std::string>>(json, "notes", where)};
   for (const Json& layer : json_get<std::vector<Json>>(json, "layers", where)) {
     v.layers.push_back(layer_description(layer, where));
   }

@@ -43,7 +43,7 @@ struct LayerDescription {
   std::string name;
   double bits = NAN;
   double sparsity = NAN;
-  double error = NAN;  // relative error of the layer's output on the calibration text
+  double error = NAN;  // ||W - W'||_F / ||W||_F of its weight
 };
 
 struct VariantDescription {
@@ -55,6 +55,7 @@ struct VariantDescription {
   int64_t size_bytes = 0;
   std::string weights_hash;
   std::vector<LayerDescription> layers;
+  std::vector<std::string> notes;  // what a reader must know: fallbacks, how linears compute
 };
 
 Json to_json(const ReferenceDescription& reference);

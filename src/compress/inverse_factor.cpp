@@ -18,13 +18,16 @@ namespace {
 constexpr int64_t kLeaf = 96;    // columns that are factored without blocks, in float64
 constexpr int64_t kStrip = 256;  // columns whose part of a triangle is multiplied as a rectangle
 
-// y = x w^T, or y += x w^T, for x [rows, depth], w [cols, depth]; y [rows, cols] may be a part of a
-// matrix.
+// y = x w^T, or y -= x w^T, for x [rows, depth], w [cols, depth], y [rows, cols], each of which may
+// be a part of a matrix; w may also be one of a transposed matrix.
 void product_(at::Tensor y, const at::Tensor& x, const at::Tensor& w, kernels::Output output) {
-  const at::Tensor left = x.contiguous(), right = w.contiguous();
-  kernels::multiply(
-      kernels::pack_weight(right.const_data_ptr<float>(), right.size(0), right.size(1)),
-      left.const_data_ptr<float>(), left.size(0), y.mutable_data_ptr<float>(), y.stride(0), output);
+  const float* right = w.const_data_ptr<float>();
+  const auto packed =
+      w.stride(1) == 1
+          ? kernels::pack_weight(right, w.stride(0), w.size(0), w.size(1), kernels::best_isa())
+          : kernels::pack_transposed(right, w.stride(1), w.size(0), w.size(1));
+  kernels::multiply(packed, x.const_data_ptr<float>(), x.stride(0), x.size(0),
+                    y.mutable_data_ptr<float>(), y.stride(0), output);
 }
 
 // fn(first column, number of columns) over strips of `width` columns.
@@ -84,33 +87,35 @@ bool invert_cholesky_(at::Tensor a) {
     product_(l21.narrow(1, first, width), a21.narrow(1, 0, depth),
              x11.narrow(0, first, width).narrow(1, 0, depth), kernels::Output::kWrite);
   });
-  const at::Tensor minus_l21 = l21.neg();
   for_each_strip(rest, [&](int64_t first, int64_t width) {  // the lower triangle alone
     product_(x22.narrow(0, first, rest - first).narrow(1, first, width),
-             minus_l21.narrow(0, first, rest - first), l21.narrow(0, first, width),
-             kernels::Output::kAdd);
+             l21.narrow(0, first, rest - first), l21.narrow(0, first, width),
+             kernels::Output::kSubtract);
   });
   if (!invert_cholesky_(x22)) return false;
 
-  at::Tensor minus_l21_x11 = at::empty({rest, m}, at::kFloat);
+  at::Tensor l21_x11 = at::empty({rest, m}, at::kFloat);
   for_each_strip(m, [&](int64_t first, int64_t width) {
     const int64_t depth = m - first;  // X11 is zero above
-    product_(minus_l21_x11.narrow(1, first, width), minus_l21.narrow(1, first, depth),
+    product_(l21_x11.narrow(1, first, width), l21.narrow(1, first, depth),
              x11.narrow(0, first, depth).narrow(1, first, width).t(), kernels::Output::kWrite);
   });
-  const at::Tensor transposed = minus_l21_x11.t().contiguous();  // [m, rest]
+  a21.zero_();
   for_each_strip(rest, [&](int64_t first, int64_t width) {
     const int64_t depth = first + width;  // X22 is zero right of it
     product_(a21.narrow(0, first, width), x22.narrow(0, first, width).narrow(1, 0, depth),
-             transposed.narrow(1, 0, depth), kernels::Output::kWrite);
+             l21_x11.narrow(0, 0, depth).t(), kernels::Output::kSubtract);
   });
   a.narrow(0, 0, m).narrow(1, m, rest).zero_();
   return true;
 }
 
-// H with ones on the diagonal for dead inputs, and the dead inputs.
+// What H becomes before it is factored: ones on the diagonal for dead inputs, and of all inputs a
+// share of the diagonal's mean on top.
 struct Prepared {
-  at::Tensor hessian, dead;
+  at::Tensor hessian;   // as given
+  at::Tensor dead;      // [in] bool
+  at::Tensor diagonal;  // [in], with ones
   double mean_diagonal = 0;
 };
 
@@ -121,19 +126,20 @@ Prepared prepare(const at::Tensor& hessian, double damp_percent) {
   require(damp_percent >= 0 && std::isfinite(damp_percent),
           "inverse factor: damp_percent must not be negative, got ", damp_percent);
   Prepared prepared;
+  prepared.hessian = hessian;
   prepared.dead = hessian.diagonal() == 0;
-  prepared.hessian = hessian.clone();
-  prepared.hessian.diagonal().masked_fill_(prepared.dead, 1.0);
-  prepared.mean_diagonal = prepared.hessian.diagonal().to(at::kDouble).mean().item<double>();
+  prepared.diagonal = hessian.diagonal().masked_fill(prepared.dead, 1.0);
+  prepared.mean_diagonal = prepared.diagonal.to(at::kDouble).mean().item<double>();
   return prepared;
 }
 
 std::optional<at::Tensor> factor(const Prepared& prepared, double damp_percent) {
   // In reverse order H = (P L P)(P L P)^T with P L P upper, so U = P L^-1 P.
-  at::Tensor reversed = prepared.hessian.flip({0, 1}).contiguous();
-  reversed.diagonal().add_(damp_percent * prepared.mean_diagonal);
+  at::Tensor reversed = prepared.hessian.flip({0, 1});
+  const at::Tensor damped = prepared.diagonal + damp_percent * prepared.mean_diagonal;
+  reversed.diagonal().copy_(damped.flip({0}));
   if (!invert_cholesky_(reversed)) return std::nullopt;
-  at::Tensor upper = reversed.flip({0, 1}).contiguous();
+  at::Tensor upper = reversed.flip({0, 1});
   if (!at::isfinite(upper).all().item<bool>()) return std::nullopt;
   return upper;
 }
@@ -159,9 +165,10 @@ InverseFactor inverse_factor(const at::Tensor& hessian, double damp_percent) {
 }
 
 at::Tensor plain_inverse_factor(const at::Tensor& hessian, double damp_percent) {
-  Prepared prepared = prepare(hessian.to(at::kDouble), damp_percent);
-  prepared.hessian.diagonal().add_(damp_percent * prepared.mean_diagonal);
-  const auto [lower, info] = at::linalg_cholesky_ex(prepared.hessian);
+  const Prepared prepared = prepare(hessian.to(at::kDouble), damp_percent);
+  at::Tensor damped = prepared.hessian.clone();
+  damped.diagonal().copy_(prepared.diagonal + damp_percent * prepared.mean_diagonal);
+  const auto [lower, info] = at::linalg_cholesky_ex(damped);
   if (info.item<int64_t>() != 0) return {};
   return at::linalg_cholesky(at::cholesky_inverse(lower), /*upper=*/true);
 }

@@ -70,8 +70,8 @@ void prune_block_(const at::Tensor& weight, const at::Tensor& upper, int64_t fir
   }
 }
 
-// Blocks that spread their errors together: one product with all their columns is worth several with
-// fewer, for each reads and writes the whole rest of the matrix.
+// Blocks that spread their errors together: one product with all their columns is worth several
+// with fewer, for each reads and writes the whole rest of the matrix.
 constexpr int64_t kSpan = 512;
 
 // The index into `blocks` of the column where the span that begins with block `begin` ends: a group
@@ -125,16 +125,16 @@ class Sweep {
   // The blocks between these columns; the columns behind the last take all their errors at once.
   void sweep_span(std::span<const int64_t> blocks) {
     const int64_t first = blocks.front(), end = blocks.back();
-    auto span_errors = at::empty({rows_, end - first}, at::kFloat);
+    const at::Tensor errors = at::empty({rows_, end - first}, at::kFloat);
     for (size_t b = 0; b + 1 < blocks.size(); ++b) {
-      const int64_t width = blocks[b + 1] - blocks[b];
-      const auto minus_errors = sweep_block(blocks[b], width);
-      spread(minus_errors, blocks[b], blocks[b + 1], end);
-      span_errors.narrow(1, blocks[b] - first, width).copy_(minus_errors);
+      const int64_t begin = blocks[b], width = blocks[b + 1] - begin;
+      const at::Tensor errors_of_block = errors.narrow(1, begin - first, width);
+      sweep_block(begin, errors_of_block);
+      spread(errors_of_block, begin, begin + width, end);
     }
-    spread(span_errors, first, end, cols_);
+    spread(errors, first, end, cols_);
 #ifdef ASSAY_DEBUG
-    errors_.push_back(span_errors.neg());
+    errors_.push_back(errors);
 #endif
   }
 
@@ -148,8 +148,9 @@ class Sweep {
   }
 
  private:
-  // Prunes and rounds the block; its negative errors [rows, width].
-  at::Tensor sweep_block(int64_t first, int64_t width) {
+  // Prunes and rounds the block; `errors` [rows, width] becomes its own.
+  void sweep_block(int64_t first, const at::Tensor& errors) {
+    const int64_t width = errors.size(1);
     require(!rules_.pattern || first % rules_.pattern->of == 0, "sweep: a group of pattern ",
             rules_.pattern ? to_string(*rules_.pattern) : "", " straddles column ", first,
             ", where a block begins");
@@ -162,15 +163,12 @@ class Sweep {
                            .lower = lower.const_data_ptr<float>(),
                            .rules = &rules_,
                            .in_features = cols_};
-    auto minus_errors = at::empty({rows_, width}, at::kFloat);
-    const SweepRows all = all_rows(minus_errors);
-    parallel_for((rows_ + kTileRows - 1) / kTileRows, [&](int64_t task) {
-      sweep_tile(block, some_rows(block, all, task * kTileRows));
-    });
-    return minus_errors;
+    const SweepRows all = all_rows(errors);
+    parallel_for((rows_ + kTileRows - 1) / kTileRows,
+                 [&](int64_t task) { sweep_tile(block, some_rows(block, all, task * kTileRows)); });
   }
 
-  SweepRows all_rows(at::Tensor& minus_errors) {
+  SweepRows all_rows(const at::Tensor& errors) {
     const auto begin_of = [](at::Tensor& t) {
       return t.defined() ? t.mutable_data_ptr<float>() : nullptr;
     };
@@ -181,7 +179,8 @@ class Sweep {
             .scale = begin_of(result_.scale),
             .zero = begin_of(result_.zero),
             .num_groups = result_.scale.defined() ? result_.scale.size(1) : 0,
-            .minus_errors = begin_of(minus_errors),
+            .errors = errors.mutable_data_ptr<float>(),
+            .errors_stride = errors.stride(0),
             .squared_errors = squared_errors_.data()};
   }
 
@@ -197,19 +196,20 @@ class Sweep {
             .scale = from(all.scale, first * all.num_groups),
             .zero = from(all.zero, first * all.num_groups),
             .num_groups = all.num_groups,
-            .minus_errors = from(all.minus_errors, first * block.width),
+            .errors = all.errors + first * all.errors_stride,
+            .errors_stride = all.errors_stride,
             .squared_errors = from(all.squared_errors, first)};
   }
 
   // W <- W - E U for columns [behind, end), E of columns [first, behind).
-  void spread(const at::Tensor& minus_errors, int64_t first, int64_t behind, int64_t end) {
+  void spread(const at::Tensor& errors, int64_t first, int64_t behind, int64_t end) {
     const int64_t depth = behind - first, width = end - behind;
     if (width == 0) return;
-    const auto columns = upper_.narrow(0, first, depth).narrow(1, behind, width).t().contiguous();
-    kernels::multiply(kernels::pack_weight(columns.const_data_ptr<float>(), width, depth),
-                      minus_errors.const_data_ptr<float>(), rows_,
+    const auto packed = kernels::pack_transposed(
+        upper_.const_data_ptr<float>() + first * cols_ + behind, cols_, width, depth);
+    kernels::multiply(packed, errors.const_data_ptr<float>(), errors.stride(0), rows_,
                       result_.values.mutable_data_ptr<float>() + behind, cols_,
-                      kernels::Output::kAdd);
+                      kernels::Output::kSubtract);
   }
 
   const at::Tensor weight_;

@@ -17,6 +17,7 @@
 #include "compress/compress_block.h"
 #include "compress/compress_linear.h"
 #include "compress/save_dtype.h"
+#include "compress/shared_work.h"
 #include "compress/statistics.h"
 #include "compress/work.h"
 #include "model/block.h"
@@ -143,7 +144,12 @@ class Run {
       advance(now - told, "gradients, " + stage);
       told = now;
     };
-    gradients_.emplace(checkpoint_, sequences_, config.norm, options);
+    const auto compute = [&]() -> std::shared_ptr<const GradientStore> {
+      return std::make_shared<GradientStore>(checkpoint_, sequences_, config.norm, options);
+    };
+    gradients_ =
+        options_.shared == nullptr ? compute() : options_.shared->gradients(config_, compute);
+    advance(cost.gradients - told, "gradients: there");
   }
 
   GblmConfig config_of_gblm() const {
@@ -151,9 +157,23 @@ class Run {
     return gblm != nullptr ? *gblm : GblmConfig{};
   }
 
-  // OWL's look at the dense model: how many weights stand out in each block.
+  // From OWL's look at the dense model to the sparsity of each block.
   void share_out_sparsity(const CompressionWork& cost) {
     const auto& owl = std::get<OwlMethodConfig>(config_);
+    double told = 0;
+    const auto compute = [&] {
+      auto percents = outlier_percents(owl, cost);
+      told = cost.outliers * static_cast<double>(percents.size());
+      return percents;
+    };
+    const auto percents =
+        options_.shared == nullptr ? compute() : options_.shared->outlier_percents(owl, compute);
+    advance(cost.outliers * static_cast<double>(percents.size()) - told, "outliers: counted");
+    sparsities_ = owl_sparsities(percents, owl);
+  }
+
+  // How many weights stand out in each block of the dense model.
+  std::vector<double> outlier_percents(const OwlMethodConfig& owl, const CompressionWork& cost) {
     const ModelConfig& model = checkpoint_.config();
     std::vector<double> percents;
     for (int64_t layer = 0; layer < model.num_hidden_layers; ++layer) {
@@ -170,8 +190,8 @@ class Run {
       });
       advance(cost.outliers, stage_of(layer) + ": outliers counted");
     }
-    sparsities_ = owl_sparsities(percents, owl);
     batches_ = embedded();
+    return percents;
   }
 
   void advance(double units, const std::string& stage) {
@@ -195,7 +215,8 @@ class Run {
     }
     Block block = load_block(checkpoint_, layer);
     for (const auto together : linears_gathered_together(config_)) {
-      auto statistics = gather_statistics(block, model, batches_, together, config_);
+      const bool is_dense = layer == 0 && together.front() == block_linear_names().front();
+      auto statistics = statistics_of(block, together, is_dense);
       advance(cost.gather, stage + ": statistics gathered");
       for (const std::string_view linear : together) {
         if (gradients_) {
@@ -209,6 +230,16 @@ class Run {
     if (layer + 1 == model.num_hidden_layers) return;
     pass_through_(block, model, batches_);
     advance(cost.pass, stage + ": passed through");
+  }
+
+  // `is_dense`: nothing that these inputs depend on has been compressed.
+  std::map<std::string_view, InputStatistics> statistics_of(
+      const Block& block, std::span<const std::string_view> linears, bool is_dense) {
+    const auto gather = [&](const WantedStatistics& wanted) {
+      return gather_statistics(block, checkpoint_.config(), batches_, linears, wanted);
+    };
+    if (!is_dense || options_.shared == nullptr) return gather(wanted_statistics(config_));
+    return options_.shared->of_first_block(config_, linears, gather);
   }
 
   // A block that is looked at, and passed through, as it was before compression.
@@ -291,7 +322,7 @@ class Run {
   Needs needs_;
   std::vector<std::vector<int32_t>> sequences_;  // of calibration
   std::vector<CalibrationBatch> batches_;
-  std::optional<GradientStore> gradients_;
+  std::shared_ptr<const GradientStore> gradients_;
   std::optional<BlockJournal> journal_;
   FinishedBlock current_;           // what the journal is given behind a block
   std::vector<double> sparsities_;  // of each block, OWL's

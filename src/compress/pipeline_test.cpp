@@ -18,6 +18,7 @@
 #include "compress/compress_block.h"
 #include "compress/compress_linear.h"
 #include "compress/selection_plain.h"
+#include "compress/shared_work.h"
 #include "model/block.h"
 #include "model/tiny_model.h"
 
@@ -536,6 +537,35 @@ TEST(EffectiveBits, MatchHandComputedCases) {
   EXPECT_DOUBLE_EQ(quantized_bits(576, {.bits = 4, .group_size = 128, .sym = true}),
                    4 + 5 * 16.0 / 576);
   EXPECT_DOUBLE_EQ(quantized_bits(576, {.bits = 3, .group_size = -1}), 3 + 19.0 / 576);
+}
+
+// Variants that share what looks at the dense model come out as they do alone, to the bit.
+TEST_F(Pipeline, SharingChangesNothing) {
+  const std::vector<Json> variants{{{"method", "gptq"}, {"bits", 4}, {"group_size", 16}},
+                                   {{"method", "gptq"}, {"bits", 3}, {"group_size", 16}},
+                                   {{"method", "sparsegpt"}, {"sparsity", 0.5}},
+                                   {{"method", "wanda"}, {"sparsity", 0.5}},
+                                   {{"method", "gblm"}, {"sparsity", 0.5}},
+                                   {{"method", "gblm"}, {"pattern", "2:4"}},
+                                   {{"method", "owl"}, {"sparsity", 0.5}},
+                                   {{"method", "owl"}, {"sparsity", 0.4}}};
+  std::vector<MethodConfig> configs;
+  for (const Json& settings : variants) configs.push_back(method_config(settings));
+  SharedWork shared(configs);
+  CompressOptions together;
+  together.shared = &shared;
+  for (const Json& settings : variants) {
+    double done = 0, all = 0;
+    together.on_progress = [&](double now, double total, const std::string&) {
+      EXPECT_GE(now, done);
+      done = now;
+      all = total;
+    };
+    const auto alone = run(settings), one_of_many = run(settings, together);
+    for (const auto& [name, tensor] : alone.tensors)
+      EXPECT_TRUE(at::equal(tensor, one_of_many.tensors.at(name))) << settings << " " << name;
+    EXPECT_NEAR(done, all, 1e-9 * all);
+  }
 }
 
 }  // namespace

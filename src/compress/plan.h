@@ -11,12 +11,15 @@
 
 namespace assay {
 
+class SharedWork;
+
 struct CompressOptions {
   std::string save_dtype = "float32";  // "float32", "bfloat16" or "float16"
   int64_t batch_tokens = 2048;         // rows of a forward pass; bounds memory, changes no result
   // Where finished blocks are kept until the checkpoint is written, so that a killed run goes on
   // behind them; empty = nowhere. Who gives a folder removes it (remove_block_journal).
   std::filesystem::path journal = {};
+  SharedWork* shared = nullptr;  // with other variants of this checkpoint and calibration
   // Units of work done, all units, and what is under way; units are proportional to time.
   std::function<void(double done, double total, const std::string& stage)> on_progress = {};
 };

@@ -9,20 +9,20 @@
 #include "calibration/input_moments.h"
 
 namespace assay {
-namespace {
-
-NormSum norm_sum_of(const MethodConfig& config) {
+WantedStatistics wanted_statistics(const MethodConfig& config) {
+  const Needs needs = needs_of(config);
+  WantedStatistics wanted{
+      .norm = needs.input_norms, .moments = needs.moments, .hessian = needs.hessian};
   const auto* wanda = std::get_if<WandaConfig>(&config);
-  return wanda != nullptr && wanda->parity_running_mean ? NormSum::kFloatRunningMean
-                                                        : NormSum::kDouble;
+  if (wanda != nullptr && wanda->parity_running_mean) {
+    wanted.norm_sum = NormSum::kFloatRunningMean;
+  }
+  return wanted;
 }
-
-}  // namespace
 
 std::map<std::string_view, InputStatistics> gather_statistics(
     const Block& block, const ModelConfig& model, const std::vector<CalibrationBatch>& batches,
-    std::span<const std::string_view> linears, const MethodConfig& config) {
-  const Needs needs = needs_of(config);
+    std::span<const std::string_view> linears, const WantedStatistics& wanted) {
   std::set<std::string_view> sources;
   for (const std::string_view linear : linears) sources.insert(first_with_same_input(linear));
   std::map<std::string_view, InputNorms> norms;
@@ -32,18 +32,17 @@ std::map<std::string_view, InputStatistics> gather_statistics(
       block, model, batches,
       [&](std::string_view linear, const at::Tensor& input, std::span<const int64_t> rows) {
         if (!sources.contains(linear)) return;
-        if (needs.input_norms)
-          norms.try_emplace(linear, norm_sum_of(config)).first->second.add(input, rows);
-        if (needs.moments) moments[linear].add(input, rows);
-        if (needs.hessian) hessians[linear].add(input, rows);
+        if (wanted.norm) norms.try_emplace(linear, wanted.norm_sum).first->second.add(input, rows);
+        if (wanted.moments) moments[linear].add(input, rows);
+        if (wanted.hessian) hessians[linear].add(input, rows);
       });
   std::map<std::string_view, InputStatistics> of_source, statistics;
   for (const std::string_view source : sources) {
     in_context(source, [&] {
       InputStatistics& gathered = of_source[source];
-      if (needs.input_norms) gathered.norm = norms.at(source).norms();
-      if (needs.moments) gathered.moments = moments.at(source).moments();
-      if (needs.hessian) {
+      if (wanted.norm) gathered.norm = norms.at(source).norms();
+      if (wanted.moments) gathered.moments = moments.at(source).moments();
+      if (wanted.hessian) {
         gathered.second_order = std::make_shared<SecondOrder>(hessians.at(source).hessian());
       }
     });

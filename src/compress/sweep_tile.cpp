@@ -97,10 +97,10 @@ class Tile {
   void store() const {
     for (int64_t r = 0; r < rows_.num_rows; ++r) {
       const int64_t at = r * block_.in_features + block_.first;
-      float* errors = rows_.minus_errors + r * block_.width;
+      float* errors = rows_.errors + r * rows_.errors_stride;
       for (int64_t j = 0; j < block_.width; ++j) {
         rows_.weight[at + j] = column(weights_, j)[r];
-        errors[j] = -column(errors_, j)[r];
+        errors[j] = column(errors_, j)[r];
         if (rules_.pattern) rows_.keep[at + j] = column(kept_, j)[r] != 0;
       }
       rows_.squared_errors[r] += squared_errors_[static_cast<size_t>(r)];
@@ -211,8 +211,8 @@ class Tile {
   const SweepRows& rows_;
   // [width, kTileRows]; rows that are not there are zeros.
   std::vector<float> weights_, errors_;
-  std::vector<float> start_;     // the weights before the block, for kLazily
-  std::vector<int32_t> kept_;    // 0 or 1
+  std::vector<float> start_;      // the weights before the block, for kLazily
+  std::vector<int32_t> kept_;     // 0 or 1
   std::vector<int64_t> applied_;  // of each column: how many columns' errors it has taken
   Lanes<float> scale_ = ones(), zero_{};
   Lanes<double> squared_errors_{};

@@ -17,15 +17,16 @@ struct SweepBlock {
 
 inline constexpr int64_t kTileRows = kernels::kLanes;
 
-// Pointers to the first of the rows, each matrix row-major and contiguous.
+// Pointers to the first of the rows, each matrix row-major, contiguous but for `errors`.
 struct SweepRows {
-  int64_t num_rows = 0;           // at most kTileRows
-  float* weight = nullptr;        // [rows, in]
-  bool* keep = nullptr;           // [rows, in]; null where nothing is pruned
-  uint8_t* codes = nullptr;       // [rows, in]; null where nothing is rounded
+  int64_t num_rows = 0;                     // at most kTileRows
+  float* weight = nullptr;                  // [rows, in]
+  bool* keep = nullptr;                     // [rows, in]; null where nothing is pruned
+  uint8_t* codes = nullptr;                 // [rows, in]; null where nothing is rounded
   float *scale = nullptr, *zero = nullptr;  // [rows, groups]
   int64_t num_groups = 0;
-  float* minus_errors = nullptr;  // [rows, width]
+  float* errors = nullptr;  // [rows, width], rows errors_stride apart
+  int64_t errors_stride = 0;
   double* squared_errors = nullptr;  // [rows], added to
 };
 

@@ -89,7 +89,7 @@ class HeadGradient {
       const float* k = keys.data() + first * dim_;
       keys_.push_back(pack_weight(k, count, dim_, isa_));
       values_.push_back(pack_weight(values.data() + first * dim_, count, dim_, isa_));
-      keys_transposed_.push_back(pack_weight(transposed(k, count, dim_).data(), dim_, count, isa_));
+      keys_transposed_.push_back(pack_transposed(k, dim_, dim_, count, isa_));
     }
   }
 
@@ -147,9 +147,8 @@ class HeadGradient {
   void rows_back(int64_t b, float* d_queries, float* d_keys, float* d_values) const {
     const int64_t rows = block_rows(b), first = b * kRowBlock;
     const float* d_out = d_out_.data() + first * dim_;
-    const auto queries_t = pack_weight(
-        transposed(queries_.data() + first * dim_, rows, dim_).data(), dim_, rows, isa_);
-    const auto d_out_t = pack_weight(transposed(d_out, rows, dim_).data(), dim_, rows, isa_);
+    const auto queries_t = pack_transposed(queries_.data() + first * dim_, dim_, dim_, rows, isa_);
+    const auto d_out_t = pack_transposed(d_out, dim_, dim_, rows, isa_);
     const auto p = weights(b);
     for (int64_t c = 0; c <= b; ++c) {
       const auto block = static_cast<size_t>(c);

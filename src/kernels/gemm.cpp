@@ -17,14 +17,15 @@ namespace {
 
 constexpr int64_t kMaxChunk = 320;  // a panel's chunk (20 KiB) stays in the first cache
 constexpr int64_t kPanelBlock = 24;
+constexpr int64_t kPackedRows = 64;
 
 int64_t chunk_length(int64_t in_features) {
   const int64_t num_chunks = (in_features + kMaxChunk - 1) / kMaxChunk;
   return (in_features + num_chunks - 1) / num_chunks;
 }
 
-// One tile: y[r][c] (+)= sum over k < depth of x[r][k] * panel[k][c], for `rows` rows and one
-// panel.
+// One tile: y[r][c] = (or +=, -=) sum over k < depth of x[r][k] * panel[k][c], for `rows` rows and
+// one panel.
 struct Tile {
   const float* x;
   int64_t x_stride;
@@ -32,8 +33,20 @@ struct Tile {
   int64_t depth;
   float* y;
   int64_t y_stride;
-  bool overwrite;  // else y is added to
+  Output output;
 };
+
+float result_of(float y, float s, Output output) {
+  switch (output) {
+    case Output::kWrite:
+      return s;
+    case Output::kAdd:
+      return y + s;
+    case Output::kSubtract:
+      return y - s;
+  }
+  return s;
+}
 
 // The definition, and the only kernel of machines without AVX2.
 void portable_tile(const Tile& t, int64_t rows, int64_t width) {
@@ -44,7 +57,7 @@ void portable_tile(const Tile& t, int64_t rows, int64_t width) {
         s = std::fma(t.x[r * t.x_stride + k], t.panel[k * width + c], s);
       }
       float& y = t.y[r * t.y_stride + c];
-      y = t.overwrite ? s : y + s;
+      y = result_of(y, s, t.output);
     }
   }
 }
@@ -71,9 +84,12 @@ __attribute__((target("avx2,fma"))) void avx2_tile(const Tile& t) {
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
     float* y = t.y + r * t.y_stride;
-    if (!t.overwrite) {
+    if (t.output == Output::kAdd) {
       sum[r][0] = _mm256_add_ps(_mm256_loadu_ps(y), sum[r][0]);
       sum[r][1] = _mm256_add_ps(_mm256_loadu_ps(y + 8), sum[r][1]);
+    } else if (t.output == Output::kSubtract) {
+      sum[r][0] = _mm256_sub_ps(_mm256_loadu_ps(y), sum[r][0]);
+      sum[r][1] = _mm256_sub_ps(_mm256_loadu_ps(y + 8), sum[r][1]);
     }
     _mm256_storeu_ps(y, sum[r][0]);
     _mm256_storeu_ps(y + 8, sum[r][1]);
@@ -99,9 +115,12 @@ __attribute__((target("avx512f"))) void avx512_tile(const Tile& t) {
 #pragma GCC unroll 12
   for (int r = 0; r < kRows; ++r) {
     float* y = t.y + r * t.y_stride;
-    if (!t.overwrite) {
+    if (t.output == Output::kAdd) {
       sum[r][0] = _mm512_add_ps(_mm512_loadu_ps(y), sum[r][0]);
       sum[r][1] = _mm512_add_ps(_mm512_loadu_ps(y + 16), sum[r][1]);
+    } else if (t.output == Output::kSubtract) {
+      sum[r][0] = _mm512_sub_ps(_mm512_loadu_ps(y), sum[r][0]);
+      sum[r][1] = _mm512_sub_ps(_mm512_loadu_ps(y + 16), sum[r][1]);
     }
     _mm512_storeu_ps(y, sum[r][0]);
     _mm512_storeu_ps(y + 16, sum[r][1]);
@@ -136,20 +155,17 @@ void run_narrow_tile(const PackedWeight& weight, const Tile& t, int64_t rows, in
   Tile whole = t;
   whole.y = aside;
   whole.y_stride = weight.panel_width;
-  whole.overwrite = true;
+  whole.output = Output::kWrite;
   run_tile(weight, whole, rows);
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t c = 0; c < width; ++c) {
       float& y = t.y[r * t.y_stride + c];
-      const float s = aside[r * weight.panel_width + c];
-      y = t.overwrite ? s : y + s;
+      y = result_of(y, aside[r * weight.panel_width + c], t.output);
     }
   }
 }
 
-}  // namespace
-
-PackedWeight pack_weight(const float* weight, int64_t out_features, int64_t in_features, Isa isa) {
+PackedWeight empty_panels(int64_t out_features, int64_t in_features, Isa isa) {
   require(out_features > 0 && in_features > 0, "pack_weight: empty weight [", out_features, ", ",
           in_features, "]");
   if (!has_isa(isa))
@@ -159,39 +175,75 @@ PackedWeight pack_weight(const float* weight, int64_t out_features, int64_t in_f
                       .panel_width = isa == Isa::kAvx512 ? 32 : 16,
                       .isa = isa,
                       .panels = {}};
-  const int64_t width = packed.panel_width, num_panels = packed.num_panels();
-  const auto bytes = static_cast<size_t>(num_panels * in_features * width) * sizeof(float);
+  const auto bytes =
+      static_cast<size_t>(packed.num_panels() * in_features * packed.panel_width) * sizeof(float);
   packed.panels.reset(static_cast<float*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64)),
                       std::free);
   if (!packed.panels) throw std::bad_alloc();
-  parallel_for(num_panels, [&](int64_t p) {
+  return packed;
+}
+
+}  // namespace
+
+PackedWeight pack_weight(const float* weight, int64_t out_features, int64_t in_features, Isa isa) {
+  return pack_weight(weight, in_features, out_features, in_features, isa);
+}
+
+PackedWeight pack_weight(const float* weight, int64_t stride, int64_t out_features,
+                         int64_t in_features, Isa isa) {
+  PackedWeight packed = empty_panels(out_features, in_features, isa);
+  const int64_t width = packed.panel_width;
+  parallel_for(packed.num_panels(), [&](int64_t p) {
     float* panel = packed.panels.get() + p * in_features * width;
-    for (int64_t c = 0; c < width; ++c) {
-      const int64_t row = p * width + c;
-      const float* source = weight + row * in_features;
-      for (int64_t k = 0; k < in_features; ++k)
-        panel[k * width + c] = row < out_features ? source[k] : 0.0f;
+    // A few rows of the panel at a time: they stay in the first cache while its columns fill up.
+    for (int64_t first = 0; first < in_features; first += kPackedRows) {
+      const int64_t last = std::min(first + kPackedRows, in_features);
+      for (int64_t c = 0; c < width; ++c) {
+        const int64_t row = p * width + c;
+        const float* source = weight + row * stride;
+        for (int64_t k = first; k < last; ++k)
+          panel[k * width + c] = row < out_features ? source[k] : 0.0f;
+      }
     }
   });
   return packed;
 }
 
-void multiply_panels(const PackedWeight& weight, const float* x, int64_t num_rows,
-                     int64_t first_panel, int64_t last_panel, float* y, int64_t y_stride,
-                     Output output) {
+PackedWeight pack_transposed(const float* weight, int64_t stride, int64_t out_features,
+                             int64_t in_features, Isa isa) {
+  PackedWeight packed = empty_panels(out_features, in_features, isa);
+  const int64_t width = packed.panel_width;
+  parallel_for(packed.num_panels(), [&](int64_t p) {
+    float* panel = packed.panels.get() + p * in_features * width;
+    const int64_t columns = std::min(width, out_features - p * width);
+    for (int64_t k = 0; k < in_features; ++k) {
+      std::copy_n(weight + k * stride + p * width, columns, panel + k * width);
+      std::fill_n(panel + k * width + columns, width - columns, 0.0f);
+    }
+  });
+  return packed;
+}
+
+namespace {
+
+// multiply_panels where rows of x lie `x_stride` floats apart.
+void multiply_strided(const PackedWeight& weight, const float* x, int64_t x_stride,
+                      int64_t num_rows, int64_t first_panel, int64_t last_panel, float* y,
+                      int64_t y_stride, Output output) {
   const int64_t depth = weight.in_features, chunk = chunk_length(depth), width = weight.panel_width;
   const int64_t step = tile_rows(weight.isa);
   for (int64_t k = 0; k < depth; k += chunk) {
     for (int64_t p = first_panel; p < last_panel; ++p) {
       const int64_t columns = std::min(width, weight.out_features - p * width);
       for (int64_t r = 0; r < num_rows; r += step) {
-        const Tile tile{.x = x + r * depth + k,
-                        .x_stride = depth,
+        const bool continues = k > 0 && output == Output::kWrite;
+        const Tile tile{.x = x + r * x_stride + k,
+                        .x_stride = x_stride,
                         .panel = weight.panels.get() + (p * depth + k) * width,
                         .depth = std::min(chunk, depth - k),
                         .y = y + r * y_stride + (p - first_panel) * width,
                         .y_stride = y_stride,
-                        .overwrite = k == 0 && output == Output::kWrite};
+                        .output = continues ? Output::kAdd : output};
         const int64_t rows = std::min(step, num_rows - r);
         if (columns == width) {
           run_tile(weight, tile, rows);
@@ -203,21 +255,30 @@ void multiply_panels(const PackedWeight& weight, const float* x, int64_t num_row
   }
 }
 
-void multiply(const PackedWeight& weight, const float* x, int64_t num_rows, float* y,
-              int64_t y_stride, Output output) {
+}  // namespace
+
+void multiply_panels(const PackedWeight& weight, const float* x, int64_t num_rows,
+                     int64_t first_panel, int64_t last_panel, float* y, int64_t y_stride,
+                     Output output) {
+  multiply_strided(weight, x, weight.in_features, num_rows, first_panel, last_panel, y, y_stride,
+                   output);
+}
+
+void multiply(const PackedWeight& weight, const float* x, int64_t x_stride, int64_t num_rows,
+              float* y, int64_t y_stride, Output output) {
   const int64_t row_blocks = (num_rows + kRowBlock - 1) / kRowBlock;
   const int64_t panel_blocks = (weight.num_panels() + kPanelBlock - 1) / kPanelBlock;
   parallel_for(row_blocks * panel_blocks, [&](int64_t i) {
     const int64_t r = i / panel_blocks * kRowBlock, p = i % panel_blocks * kPanelBlock;
-    multiply_panels(weight, x + r * weight.in_features, std::min(kRowBlock, num_rows - r), p,
-                    std::min(p + kPanelBlock, weight.num_panels()),
-                    y + r * y_stride + p * weight.panel_width, y_stride, output);
+    multiply_strided(weight, x + r * x_stride, x_stride, std::min(kRowBlock, num_rows - r), p,
+                     std::min(p + kPanelBlock, weight.num_panels()),
+                     y + r * y_stride + p * weight.panel_width, y_stride, output);
   });
 }
 
 void multiply(const PackedWeight& weight, const float* x, int64_t num_rows, float* y,
               Output output) {
-  multiply(weight, x, num_rows, y, weight.out_features, output);
+  multiply(weight, x, weight.in_features, num_rows, y, weight.out_features, output);
 }
 
 }  // namespace assay::kernels

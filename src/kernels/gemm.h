@@ -4,8 +4,8 @@
 // in_features is cut into n = ceil(in / 320) chunks of ceil(in / n) (the last may be shorter). An
 // element is
 //   sum over chunks, in order, of the chain  s = fma(x_k, w_k, s)  from s = 0, k ascending.
-// (added to y one after the other where y is added to). Neither the number of rows, nor tiles,
-// threads or instruction set change a bit of it.
+// (where y is added to or subtracted from, one chain after the other is). Neither the number of
+// rows, nor tiles, threads or instruction set change a bit of it.
 
 #include <cstdint>
 #include <memory>
@@ -30,16 +30,24 @@ struct PackedWeight {
 PackedWeight pack_weight(const float* weight, int64_t out_features, int64_t in_features,
                          Isa isa = best_isa());
 
-enum class Output { kWrite, kAdd };  // y = x W^T or y += x W^T
+// The same for parts of a matrix: rows of `weight` lie `stride` floats apart.
+PackedWeight pack_weight(const float* weight, int64_t stride, int64_t out_features,
+                         int64_t in_features, Isa isa);
+
+// The same for the transpose: row-major [in_features, out_features], rows `stride` floats apart.
+PackedWeight pack_transposed(const float* weight, int64_t stride, int64_t out_features,
+                             int64_t in_features, Isa isa = best_isa());
+
+enum class Output { kWrite, kAdd, kSubtract };  // y = x W^T, y += x W^T or y -= x W^T
 
 // x [num_rows, in_features] -> y [num_rows, out_features], both row-major. Threads:
 // base/thread_pool.
 void multiply(const PackedWeight& weight, const float* x, int64_t num_rows, float* y,
               Output output = Output::kWrite);
 
-// The same where rows of y lie `y_stride` floats apart.
-void multiply(const PackedWeight& weight, const float* x, int64_t num_rows, float* y,
-              int64_t y_stride, Output output);
+// The same where rows of x lie `x_stride` floats apart, and those of y `y_stride`.
+void multiply(const PackedWeight& weight, const float* x, int64_t x_stride, int64_t num_rows,
+              float* y, int64_t y_stride, Output output);
 
 // Columns of panels [first_panel, last_panel) of y for some rows, on the calling thread: y has
 // `y_stride` floats a row and starts at the first panel's first column.

@@ -32,6 +32,48 @@ TEST(Multiply, MatchesHandComputedCase) {
   EXPECT_EQ(y, (std::vector<float>{11, 17, 2, 4, 6, 1}));
   multiply(packed, x, 2, y.data(), Output::kAdd);
   EXPECT_EQ(y, (std::vector<float>{22, 34, 4, 8, 12, 2}));
+  for (int64_t i = 0; i < 3; ++i) multiply(packed, x, 2, y.data(), Output::kSubtract);
+  EXPECT_EQ(y, (std::vector<float>{-11, -17, -2, -4, -6, -1}));
+}
+
+TEST(Multiply, TakesPartsOfMatrices) {
+  // The hand-computed case, each matrix with one more column that is not looked at.
+  const float x[] = {1, 2, 9, 0, 1, 9}, w[] = {3, 4, 9, 5, 6, 9, 0, 1, 9};
+  std::vector<float> y(8, 9);
+  multiply(pack_weight(w, 3, 3, 2, best_isa()), x, 3, 2, y.data(), 4, Output::kWrite);
+  EXPECT_EQ(y, (std::vector<float>{11, 17, 2, 9, 4, 6, 1, 9}));
+}
+
+TEST(PackTransposed, IsThePackOfTheTranspose) {
+  const int64_t in = 70, out = 45;
+  const auto w = random_floats(out * in, 8);
+  std::vector<float> transposed(w.size());
+  for (int64_t c = 0; c < out; ++c) {
+    for (int64_t k = 0; k < in; ++k)
+      transposed[static_cast<size_t>(k * out + c)] = w[static_cast<size_t>(c * in + k)];
+  }
+  const auto expected = pack_weight(w.data(), out, in),
+             packed = pack_transposed(transposed.data(), out, out, in);
+  const auto count = static_cast<size_t>(packed.num_panels() * in * packed.panel_width);
+  EXPECT_EQ(std::memcmp(packed.panels.get(), expected.panels.get(), count * sizeof(float)), 0);
+}
+
+// y - s and y + s in every instruction set, in whole tiles and at their edges.
+TEST(Multiply, AddsAndSubtractsAlikeWithEveryInstructionSet) {
+  const int64_t rows = 25, in = 500, out = 70;
+  const auto x = random_floats(rows * in, 5), w = random_floats(out * in, 6),
+             start = random_floats(rows * out, 7);
+  for (const Output output : {Output::kAdd, Output::kSubtract}) {
+    auto expected = start;
+    multiply(pack_weight(w.data(), out, in, Isa::kPortable), x.data(), rows, expected.data(),
+             output);
+    for (const Isa isa : {Isa::kAvx2, Isa::kAvx512}) {
+      if (!has_isa(isa)) continue;
+      auto y = start;
+      multiply(pack_weight(w.data(), out, in, isa), x.data(), rows, y.data(), output);
+      EXPECT_EQ(y, expected) << isa_name(isa);
+    }
+  }
 }
 
 // The contract, written down once more: chunks of equal length of at most 320, each a chain of fma.

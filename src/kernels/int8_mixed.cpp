@@ -212,6 +212,7 @@ void multiply_int8(const Int8Weight& weight, const LlmInt8Options& options, cons
                    int64_t num_rows, float* y, Output output) {
   require(options.threshold >= 0, "multiply_int8: threshold must be positive, or 0, got ",
           options.threshold);
+  if (output == Output::kSubtract) fail(ErrorKind::kInternal, "multiply_int8: cannot subtract");
   if (num_rows == 0) return;
   const QuantizedRows rows = quantize_rows(weight, options, x, num_rows);
   const int64_t row_blocks = (num_rows + kRowBlock - 1) / kRowBlock;

@@ -57,6 +57,17 @@ Linear Linear::llm_int8(const at::Tensor& codes, const at::Tensor& absmax,
   return linear;
 }
 
+std::optional<LlmInt8Options> Linear::int8_options() const {
+  const auto* int8 = std::get_if<Int8>(&weight_);
+  return int8 == nullptr ? std::nullopt : std::optional(int8->options);
+}
+
+Linear Linear::with_outliers(kernels::OutlierColumns outliers) const {
+  Linear linear = *this;
+  if (auto* int8 = std::get_if<Int8>(&linear.weight_)) int8->options.outliers = outliers;
+  return linear;
+}
+
 int64_t Linear::in_features() const {
   if (const auto* int8 = std::get_if<Int8>(&weight_)) return int8->weight.in_features;
   return std::get<kernels::PackedWeight>(weight_).in_features;

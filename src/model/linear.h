@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <variant>
 
 #include "kernels/gemm.h"
@@ -34,6 +35,10 @@ class Linear {
   void write_(const at::Tensor& x,
               at::Tensor& y) const;  // y = x W^T into contiguous memory that is there
   void add_(const at::Tensor& x, at::Tensor& y) const;  // y += x W^T
+  // How an 8-bit linear computes; nothing for a float32 one.
+  std::optional<LlmInt8Options> int8_options() const;
+  // The same weight with other columns as outliers; a float32 linear as it is.
+  Linear with_outliers(kernels::OutlierColumns outliers) const;
   int64_t in_features() const;
   int64_t out_features() const;
   // The float32 weight for kernels that take it (the head's). Error(kInternal) of an 8-bit linear.

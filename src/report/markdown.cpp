@@ -25,6 +25,7 @@ void add_variant(const View& view, const Variant& variant, std::string& out) {
   out += "\n### " + escaped(variant.name);
   if (!variant.control.empty()) out += " (" + escaped(variant.control) + " control)";
   out += "\n\n";
+  for (const std::string& note : variant.notes) out += escaped(note) + "\n\n";
   for (const Sentence& s : view.sentences) {
     if (s.variant == variant.name)
       out += "- **" + escaped(s.dimension) + "**: " + std::string(verdict_name(s.verdict)) + ". " +

@@ -20,6 +20,7 @@ void add_facts(const Variant& v, Html& html) {
   if (!v.settings.empty()) html << " (" << v.settings << ")";
   html << " · " << bits_text(v.bits) << " bits per weight · " << percent_text(v.sparsity)
        << " zeros · " << size_text(v.size_bytes) << "</p>\n";
+  for (const std::string& note : v.notes) html << "<p class=\"facts\">" << note << "</p>\n";
 }
 
 void add_card(const View& view, const Variant& v, Html& html) {

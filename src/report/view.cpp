@@ -119,6 +119,10 @@ Variant read_variant(const Json& v, const std::string& where) {
   out.bits = number(v, "bits", where);
   out.sparsity = number(v, "sparsity", where);
   out.size_bytes = number(v, "size_bytes", where);
+  for (const Json& note : member(v, "notes")) {
+    require(note.is_string(), where, ": 'notes' must be a list of texts");
+    out.notes.push_back(note.get<std::string>());
+  }
   return out;
 }
 

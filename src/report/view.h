@@ -24,6 +24,7 @@ struct Variant {
   double bits = kNoNumber;             // stored bits per weight
   double sparsity = kNoNumber;         // counted share of zeros
   double size_bytes = kNoNumber;
+  std::vector<std::string> notes;
 };
 
 enum class Verdict { kNonInferior, kWorse, kMuchWorse, kUndecidable, kNotInterpretable };

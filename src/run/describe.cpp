@@ -1,14 +1,22 @@
 #include "run/describe.h"
 
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "run/int8_modes.h"
 
 namespace assay {
 namespace {
+
+namespace fs = std::filesystem;
 
 int64_t num_parameters(const Checkpoint& checkpoint) {
   int64_t count = 0;
@@ -29,6 +37,18 @@ std::vector<std::string> calibration_documents(const Plan& plan) {
   return documents;
 }
 
+// "in 30 of 210 linears: ...", one for each note that linears have.
+std::vector<std::string> notes_of(const Json& linears) {
+  std::map<std::string, size_t> counts;
+  for (const Json& linear : linears) {
+    if (const auto note = linear.at("note").get<std::string>(); !note.empty()) ++counts[note];
+  }
+  std::vector<std::string> notes;
+  for (const auto& [note, count] : counts)
+    notes.push_back(fmt::format("in {} of {} linears: {}", count, linears.size(), note));
+  return notes;
+}
+
 // What compression.json says of bits, zeros and layers; nlohmann's exception where it does not.
 void add_compression(const Json& file, int64_t num_parameters, VariantDescription& description) {
   const Json& report = file.at("provenance").at("report");
@@ -44,6 +64,8 @@ void add_compression(const Json& file, int64_t num_parameters, VariantDescriptio
                                   .sparsity = linear.at("sparsity").get<double>(),
                                   .error = linear.at("weight_error").get<double>()});
   }
+  for (std::string& note : notes_of(report.at("linears")))
+    description.notes.push_back(std::move(note));
   // The linears packed, all other tensors in 16 bits.
   const double others = static_cast<double>(num_parameters) - report.at("elements").get<double>();
   description.size_bytes = static_cast<int64_t>((stored_bits + 16 * others) / 8);
@@ -105,6 +127,11 @@ VariantDescription describe_variant(const Plan& plan, const PlannedVariant& vari
                                     const OutputFolder& output) {
   VariantDescription description;
   description.name = variant.variant.name;
+  const auto modes = output.int8_modes(variant.variant.name);
+  if (fs::exists(modes)) {
+    const Json json = parse_json(read_file(modes), modes.string());
+    description.notes.push_back(in_words(int8_modes(json, modes.string())));
+  }
   if (!variant.method) {
     const auto checkpoint = Checkpoint::open(resolve_model(variant.variant.path));
     description.method = "made elsewhere";

@@ -18,6 +18,7 @@
 #include "report/report.h"
 #include "report/terminal.h"
 #include "run/describe.h"
+#include "run/int8_modes.h"
 #include "run/output_folder.h"
 #include "run/recorded_run.h"
 #include "run/samples.h"
@@ -108,7 +109,11 @@ std::vector<SelfTest> load_self_tests(const std::filesystem::path& path) {
 class StudyRun {
  public:
   StudyRun(const Plan& plan, const RunOptions& options, const OutputFolder& output)
-      : plan_(plan), options_(options), output_(output), progress_(plan.cost.total_gflop) {}
+      : plan_(plan),
+        options_(options),
+        output_(output),
+        shared_(methods_of(plan)),
+        progress_(plan.cost.total_gflop) {}
 
   // Asks everything of everybody; gives all answers by arm.
   std::map<std::string, ArmAnswers> run() {
@@ -161,16 +166,28 @@ class StudyRun {
   void ask_open_tasks(const Arm& arm, const PlannedVariant* variant, AnswersByTask& answers) {
     progress_.stage(arm.name + ": weights");
     const Checkpoint checkpoint =
-        variant == nullptr ? plan_.base : variant_checkpoint(plan_, *variant, output_, progress_);
+        variant == nullptr ? plan_.base
+                           : variant_checkpoint(plan_, *variant, output_, shared_, progress_);
     const CausalLM model = load_causal_lm(checkpoint);
     if (variant == nullptr) {
       progress_.stage("self-test");
       self_tests_ = self_test(plan_, model);
       save_self_tests(self_test_file(), self_tests_);
       require_passed(self_tests_);
+    } else {
+      save_int8_modes(arm, model);
     }
     for (const AskedTask& task : plan_.tasks) {
       if (!answers.contains(task.label)) answers[task.label] = ask_task(arm, model, task);
+    }
+  }
+
+  void save_int8_modes(const Arm& arm, const CausalLM& model) const {
+    const std::filesystem::path path = output_.int8_modes(arm.name);
+    if (const auto modes = compare_int8_modes(model, some_requests(plan_.tasks))) {
+      write_file_atomic(path, to_json(*modes).dump(2) + "\n");
+    } else {
+      std::filesystem::remove(path);  // of a variant that had this name before
     }
   }
 
@@ -225,6 +242,7 @@ class StudyRun {
   const Plan& plan_;
   const RunOptions& options_;
   const OutputFolder& output_;
+  SharedWork shared_;
   Progress progress_;
   std::vector<SelfTest> self_tests_;
   Json seconds_ = Json::object();  // by arm

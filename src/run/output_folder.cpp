@@ -90,6 +90,10 @@ fs::path OutputFolder::compression(const std::string& arm) const {
   return variant(arm) / "compression.json";
 }
 
+fs::path OutputFolder::int8_modes(const std::string& arm) const {
+  return variant(arm) / "int8_modes.json";
+}
+
 fs::path OutputFolder::samples(const std::string& arm, const std::string& task_label) const {
   return variant(arm) / ("samples_" + file_label(task_label) + "_" + arm + ".jsonl");
 }

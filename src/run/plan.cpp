@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 #include "base/error.h"
 #include "base/progress.h"
 #include "compress/plan.h"
+#include "compress/shared_work.h"
 #include "compress/work.h"
 #include "run/resources.h"
 
@@ -34,21 +36,23 @@ int64_t model_memory(const ModelConfig& c) {
 
 // Of the variant that needs the most.
 int64_t compress_memory(const ModelConfig& c, const std::optional<StudyCalibration>& calibration,
-                        const std::vector<PlannedVariant>& variants) {
+                        const std::vector<MethodConfig>& methods) {
   const int64_t tokens = calibration ? calibration->samples * calibration->length : 0;
   int64_t statistics = 0;
-  for (const PlannedVariant& variant : variants) {
-    if (variant.method)
-      statistics = std::max(statistics, statistics_bytes(*variant.method, c, tokens));
-  }
+  for (const MethodConfig& method : methods)
+    statistics = std::max(statistics, statistics_bytes(method, c, tokens));
   // The decoded block, its packed copy, the compressed copy; hidden states and one linear's input.
-  return statistics +
+  return statistics + shared_bytes(methods, c) +
          4 * (3 * block_parameters(c) + tokens * (c.hidden_size + c.intermediate_size));
 }
 
 int64_t checkpoint_bytes(const ModelConfig& c) {
   return 4 * (c.num_hidden_layers * block_parameters(c) +
               c.vocab_size * c.hidden_size * (c.tie_word_embeddings ? 1 : 2));
+}
+
+int64_t calibration_tokens(const PlannedVariant& variant, const Study& study) {
+  return variant.needs_calibration ? study.calibration->samples * study.calibration->length : 0;
 }
 
 PlannedVariant planned(const StudyVariant& variant, const Study& study, const ModelConfig& model) {
@@ -61,11 +65,27 @@ PlannedVariant planned(const StudyVariant& variant, const Study& study, const Mo
   planned.needs_calibration = needs_of(*planned.method).calibration();
   require(!planned.needs_calibration || study.calibration, "method ", variant.method,
           " needs calibration text: give the study a 'calibration'");
-  const int64_t tokens =
-      planned.needs_calibration ? study.calibration->samples * study.calibration->length : 0;
   planned.compress_gflop =
-      compression_work(*planned.method, model, tokens).total(model.num_hidden_layers);
+      compression_work(*planned.method, model, calibration_tokens(planned, study))
+          .total(model.num_hidden_layers);
   return planned;
+}
+
+// Variants behind the first that computes a shared part have less to do.
+void leave_out_shared(Plan& plan) {
+  std::vector<PlannedVariant*> compressed;
+  for (PlannedVariant& variant : plan.variants) {
+    if (variant.method) compressed.push_back(&variant);
+  }
+  const ModelConfig& model = plan.base.config();
+  for (const SharedPart& part : shared_parts(methods_of(plan))) {
+    for (const size_t user : std::span(part.users).subspan(1)) {
+      PlannedVariant& variant = *compressed[user];
+      const auto work =
+          compression_work(*variant.method, model, calibration_tokens(variant, plan.study));
+      variant.compress_gflop -= shared_gflop(part.kind, work, model.num_hidden_layers);
+    }
+  }
 }
 
 AskedTask asked(const StudyTask& wanted, const Study& study, const ModelConfig& config,
@@ -109,14 +129,12 @@ PlanCost cost_of(const Plan& plan) {
     cost.rows_per_variant += task.cost.computed_tokens;
     cost.ask_gflop += ask_gflop(config, task.cost);
   }
-  const bool compresses =
-      std::ranges::any_of(plan.variants, [](const auto& v) { return v.method.has_value(); });
+  const std::vector<MethodConfig> methods = methods_of(plan);
+  const auto num_methods = static_cast<int64_t>(methods.size());
   cost.memory_bytes = model_memory(config);
-  if (compresses)
+  if (num_methods > 0)
     cost.memory_bytes =
-        std::max(cost.memory_bytes, compress_memory(config, plan.study.calibration, plan.variants));
-  const auto num_methods =
-      std::ranges::count_if(plan.variants, [](const auto& v) { return v.method.has_value(); });
+        std::max(cost.memory_bytes, compress_memory(config, plan.study.calibration, methods));
   cost.disk_bytes = checkpoint_bytes(config) *
                     (plan.study.keep_checkpoints ? num_methods : std::min<int64_t>(num_methods, 1));
   cost.total_gflop = cost.ask_gflop * static_cast<double>(plan.variants.size() + 1);
@@ -126,6 +144,43 @@ PlanCost cost_of(const Plan& plan) {
 
 std::string size_text(int64_t bytes) {
   return fmt::format("{:.1f} GB", static_cast<double>(bytes) / 1e9);
+}
+
+std::string join(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+// What is computed once for several variants, and why the rest is not.
+std::string shared_text(const Plan& plan) {
+  std::vector<std::string> names, alone, dense;
+  for (const PlannedVariant& variant : plan.variants) {
+    if (!variant.method) continue;
+    names.push_back(variant.variant.name);
+    if (!variant.needs_calibration) continue;
+    (needs_of(*variant.method).inputs ? dense : alone).push_back(variant.variant.name);
+  }
+  std::string text;
+  for (const SharedPart& part : shared_parts(methods_of(plan))) {
+    std::vector<std::string> users;
+    for (const size_t user : part.users) users.push_back(names[user]);
+    text += fmt::format("    {}, for {}\n", part.what, join(users));
+  }
+  if (!text.empty()) text = "  computed once:\n" + text;
+  if (alone.size() > 1) {
+    text +=
+        "  computed for each: statistics behind the first block, for they are of inputs that the "
+        "variant's own compressed blocks give\n";
+  }
+  if (dense.size() > 1) {
+    text += fmt::format(
+        "  computed for each: the dense hidden states that {} look at: to keep those of every "
+        "block "
+        "takes more room than their pass takes time\n",
+        join(dense));
+  }
+  return text;
 }
 
 void require_room(const PlanCost& cost, const std::filesystem::path& output) {
@@ -138,6 +193,14 @@ void require_room(const PlanCost& cost, const std::filesystem::path& output) {
 }
 
 }  // namespace
+
+std::vector<MethodConfig> methods_of(const Plan& plan) {
+  std::vector<MethodConfig> methods;
+  for (const PlannedVariant& variant : plan.variants) {
+    if (variant.method) methods.push_back(*variant.method);
+  }
+  return methods;
+}
 
 double ask_gflop(const ModelConfig& config, const ScoreStats& cost) {
   const auto blocks = static_cast<double>(config.num_hidden_layers * block_parameters(config));
@@ -166,6 +229,7 @@ Plan make_plan(Study study) {
       return planned(variant, plan.study, plan.base.config());
     }));
   }
+  leave_out_shared(plan);
   for (const StudyTask& task : plan.study.tasks) {
     plan.tasks.push_back(in_context("task '" + task.label() + "'", [&] {
       return asked(task, plan.study, plan.base.config(), plan.tokenizer);
@@ -192,6 +256,7 @@ std::string plan_text(const Plan& plan, double gflops) {
     text += fmt::format("    {}: {}{}{}\n", variant.name, method ? describe(*method) : variant.path,
                         needs_calibration ? ", calibrated" : "", control);
   }
+  text += shared_text(plan);
   text += fmt::format("  questions to each:\n    {:<24} {:>7} {:>9} {:>10} {:>8}\n", "task",
                       "items", "tokens", "computed", "saved");
   for (const AskedTask& task : plan.tasks) {

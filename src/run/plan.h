@@ -20,7 +20,8 @@ struct PlannedVariant {
   StudyVariant variant;
   std::optional<MethodConfig> method;  // nothing for a checkpoint compressed elsewhere
   bool needs_calibration = false;
-  double compress_gflop = 0;  // 0 for a checkpoint compressed elsewhere
+  double compress_gflop =
+      0;  // what earlier variants share left out; 0 for one compressed elsewhere
 };
 
 struct PlanCost {
@@ -46,6 +47,9 @@ struct Plan {
 // Error(kBadInput) names what cannot be done: an unknown method, task or key, data that is not
 // there, too little memory or disk, calibration that a method needs and the study lacks.
 Plan make_plan(Study study);
+
+// The methods of the variants that are compressed here, in order.
+std::vector<MethodConfig> methods_of(const Plan& plan);
 
 // The plan as a person reads it; `gflops` is the measured rate of this machine, for the time
 // estimate.

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "base/error.h"
@@ -76,6 +77,26 @@ TEST_F(PlanTest, NamesWhatCannotBeDone) {
 TEST_F(PlanTest, RefusesAPromptThatTheModelCannotHold) {
   EXPECT_THAT(refusal("variants: []\ntasks: [{task: stereoqa, limit: 32}]\n", "short"),
               AllOf(HasSubstr("task 'stereoqa': item "), HasSubstr("the model has 24")));
+}
+
+TEST_F(PlanTest, SaysWhatIsComputedOnceAndCountsItOnce) {
+  std::ofstream(root_ / "text.txt") << std::string(4000, 'a');
+  const std::string calibration = "calibration: {data: \"text:" + (root_ / "text.txt").string() +
+                                  "\", samples: 2, length: 16, seeds: [0]}\n";
+  const Plan planned = plan(calibration +
+                            "variants:\n"
+                            "  - {name: first, method: gblm, sparsity: 0.5}\n"
+                            "  - {name: rounded, method: rtn, bits: 4, group_size: 64}\n"
+                            "  - {name: second, method: gblm, sparsity: 0.5, alpha: 10}\n"
+                            "  - {name: third, method: sparsegpt, sparsity: 0.5}\n"
+                            "tasks: [{task: stereoqa, limit: 32}]\n");
+  EXPECT_GT(planned.variants[0].compress_gflop, 1.5 * planned.variants[2].compress_gflop);
+  EXPECT_GT(planned.variants[2].compress_gflop, 0);
+  const std::string text = plan_text(planned, 100);
+  EXPECT_THAT(text,
+              HasSubstr("computed once:\n    input norms of the first block, for first, second\n"
+                        "    gradients (L2 over samples), for first, second\n"));
+  EXPECT_THAT(text, HasSubstr("computed for each: statistics behind the first block"));
 }
 
 }  // namespace

@@ -28,9 +28,10 @@ void recount(const Checkpoint& checkpoint, const CompressionReport& report) {
 }
 
 void compress_into(const fs::path& folder, const Plan& plan, const PlannedVariant& variant,
-                   const CalibrationSet* calibration, Progress& progress) {
+                   const CalibrationSet* calibration, SharedWork& shared, Progress& progress) {
   FolderExport target(folder, plan.base.config(), "float32", ExistingFolder::kReplace);
   CompressOptions options;
+  options.shared = &shared;
   const fs::path journal = folder.string() + ".blocks";
   if (is_worth_a_journal(variant.compress_gflop)) options.journal = journal;
   const double budget = variant.compress_gflop;
@@ -66,7 +67,7 @@ Json variant_identity(const Plan& plan, const PlannedVariant& variant) {
 }
 
 Checkpoint variant_checkpoint(const Plan& plan, const PlannedVariant& variant,
-                              const OutputFolder& output, Progress& progress) {
+                              const OutputFolder& output, SharedWork& shared, Progress& progress) {
   if (!variant.method) return Checkpoint::open(resolve_model(variant.variant.path));
   const std::string& name = variant.variant.name;
   const fs::path folder = output.checkpoint(name);
@@ -81,7 +82,7 @@ Checkpoint variant_checkpoint(const Plan& plan, const PlannedVariant& variant,
   }
   in_context(name, [&] {
     compress_into(folder, plan, variant, variant.needs_calibration ? &*plan.calibration : nullptr,
-                  progress);
+                  shared, progress);
     return 0;
   });
   const Checkpoint made = Checkpoint::open(folder);

@@ -3,6 +3,7 @@
 // elsewhere.
 
 #include "base/progress.h"
+#include "compress/shared_work.h"
 #include "run/output_folder.h"
 #include "run/plan.h"
 
@@ -13,9 +14,9 @@ namespace assay {
 Json variant_identity(const Plan& plan, const PlannedVariant& variant);
 
 // Compresses into the output folder unless an earlier run finished that; checks zeros and levels
-// against the report.
+// against the report. `shared`: of the study's variants.
 Checkpoint variant_checkpoint(const Plan& plan, const PlannedVariant& variant,
-                              const OutputFolder& output, Progress& progress);
+                              const OutputFolder& output, SharedWork& shared, Progress& progress);
 
 // The report of its compression is there (always, for a checkpoint made elsewhere).
 bool is_compressed(const PlannedVariant& variant, const OutputFolder& output);
