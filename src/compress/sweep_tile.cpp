@@ -73,17 +73,12 @@ class Tile {
     weights_.assign(count, 0.0f);
     errors_.assign(count, 0.0f);
     applied_.assign(static_cast<size_t>(block.width), 0);
-    for (int64_t r = 0; r < rows.num_rows; ++r) {
-      const float* row = rows.weight + r * block.in_features + block.first;
-      for (int64_t j = 0; j < block.width; ++j) column(weights_, j)[r] = row[j];
-    }
+    read_rows(rows.weight + block.first, weights_);
+    if (rules_.quantizer) codes_.assign(count, 0.0f);
     if (rules_.quantizer && rules_.grid_time == GridTime::kLazily) start_ = weights_;
     if (rows.keep == nullptr) return;
     kept_.assign(count, 1);
-    for (int64_t r = 0; r < rows.num_rows; ++r) {
-      const bool* row = rows.keep + r * block.in_features + block.first;
-      for (int64_t j = 0; j < block.width; ++j) column(kept_, j)[r] = row[j] ? 1 : 0;
-    }
+    read_rows(rows.keep + block.first, kept_);
   }
 
   void sweep() {
@@ -95,19 +90,34 @@ class Tile {
   }
 
   void store() const {
-    for (int64_t r = 0; r < rows_.num_rows; ++r) {
-      const int64_t at = r * block_.in_features + block_.first;
-      float* errors = rows_.errors + r * rows_.errors_stride;
-      for (int64_t j = 0; j < block_.width; ++j) {
-        rows_.weight[at + j] = column(weights_, j)[r];
-        errors[j] = column(errors_, j)[r];
-        if (rules_.pattern) rows_.keep[at + j] = column(kept_, j)[r] != 0;
-      }
+    const int64_t stride = block_.in_features;
+    write_rows(weights_, rows_.weight + block_.first, stride);
+    write_rows(errors_, rows_.errors, rows_.errors_stride);
+    if (rules_.pattern) write_rows(kept_, rows_.keep + block_.first, stride);
+    if (rules_.quantizer) write_rows(codes_, rows_.codes + block_.first, stride);
+    for (int64_t r = 0; r < rows_.num_rows; ++r)
       rows_.squared_errors[r] += squared_errors_[static_cast<size_t>(r)];
-    }
   }
 
  private:
+  // Between rows of a matrix and columns of the tile.
+  template <class From, class To>
+  void read_rows(const From* from, std::vector<To>& columns) const {
+    for (int64_t r = 0; r < rows_.num_rows; ++r) {
+      const From* row = from + r * block_.in_features;
+      To* to = columns.data() + r;
+      for (int64_t j = 0; j < block_.width; ++j) to[j * kTileRows] = static_cast<To>(row[j]);
+    }
+  }
+  template <class From, class To>
+  void write_rows(const std::vector<From>& columns, To* to, int64_t stride) const {
+    for (int64_t r = 0; r < rows_.num_rows; ++r) {
+      const From* from = columns.data() + r;
+      To* row = to + r * stride;
+      for (int64_t j = 0; j < block_.width; ++j) row[j] = static_cast<To>(from[j * kTileRows]);
+    }
+  }
+
   float diagonal(int64_t j) const { return block_.lower[j * block_.width + j]; }
 
   // Column j behind the errors of the block's columns before `end`.
@@ -162,12 +172,8 @@ class Tile {
     const bool enters = at == 0 || group_of(at - 1) != group;
     if (enters && rules_.grid_time != GridTime::kBefore) fit_group_at(j);
     if (enters || j == 0) load_grid(group);
-    Lanes<float> code;
-    round_column(q.data(), scale_.data(), zero_.data(), max_code_of(*rules_.quantizer), code.data(),
-                 q.data());
-    for (int64_t r = 0; r < rows_.num_rows; ++r) {
-      rows_.codes[r * block_.in_features + at] = static_cast<uint8_t>(code[static_cast<size_t>(r)]);
-    }
+    round_column(q.data(), scale_.data(), zero_.data(), max_code_of(*rules_.quantizer),
+                 column(codes_, j), q.data());
   }
 
   int64_t group_of(int64_t at) const { return rules_.group_of_column[static_cast<size_t>(at)]; }
@@ -210,7 +216,7 @@ class Tile {
   const SweepRules& rules_;
   const SweepRows& rows_;
   // [width, kTileRows]; rows that are not there are zeros.
-  std::vector<float> weights_, errors_;
+  std::vector<float> weights_, errors_, codes_;
   std::vector<float> start_;      // the weights before the block, for kLazily
   std::vector<int32_t> kept_;     // 0 or 1
   std::vector<int64_t> applied_;  // of each column: how many columns' errors it has taken
