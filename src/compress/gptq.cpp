@@ -11,7 +11,11 @@
 namespace assay {
 namespace {
 
-at::Tensor as_index(const std::vector<int64_t>& order) { return at::tensor(order, at::kLong); }
+// The columns of a matrix in another order; the matrix itself where that is its own.
+at::Tensor columns_in_order(const at::Tensor& matrix, const std::vector<int64_t>& order) {
+  if (std::ranges::is_sorted(order)) return matrix;
+  return matrix.index_select(1, at::tensor(order, at::kLong));
+}
 
 std::vector<int64_t> inverse_of(const std::vector<int64_t>& order) {
   std::vector<int64_t> inverse(order.size());
@@ -92,14 +96,15 @@ GptqResult gptq(const at::Tensor& weight, const InverseFactor& factor,
   } else {
     rules.grid_time = config.parity_lazy_groups ? GridTime::kLazily : GridTime::kOnEntry;
   }
-  if (keep.defined()) rules.keep = keep.index_select(1, as_index(order));
+  if (keep.defined()) rules.keep = columns_in_order(keep, order);
   // `factor.dead` is in the order of the sweep, as its factor is.
-  const auto in_order = weight.index_select(1, as_index(order)).masked_fill(factor.dead, 0.0);
+  auto in_order = columns_in_order(weight, order);
+  if (factor.dead.any().item<bool>()) in_order = in_order.masked_fill(factor.dead, 0.0);
   SweepResult swept = obs_sweep(in_order, factor.upper, rules);
 
   const std::vector<int64_t> back = inverse_of(order);
-  GptqResult result{.values = swept.values.index_select(1, as_index(back)),
-                    .codes = swept.codes.index_select(1, as_index(back)),
+  GptqResult result{.values = columns_in_order(swept.values, back),
+                    .codes = columns_in_order(swept.codes, back),
                     .scale = swept.scale,
                     .zero = swept.zero,
                     .group_of_column = {},
