@@ -13,10 +13,11 @@
 namespace assay {
 namespace {
 
-// Keys and values of the path to the next batch, per layer. Allocated when a tree does not fit one
-// batch.
+// Keys and values of the path to the next batch, per layer, in the model's format. Allocated when a
+// tree does not fit one batch.
 std::vector<PathCache> make_path_caches(const CausalLM& model, int64_t longest_path, bool needed) {
-  std::vector<PathCache> caches(model.blocks.size());
+  std::vector<PathCache> caches(model.blocks.size(),
+                                {.keys = {}, .values = {}, .format = model.kv_cache});
   if (!needed) return caches;
   const int64_t width = model.config.num_key_value_heads * model.config.head_dim;
   for (PathCache& cache : caches) {
@@ -53,8 +54,10 @@ at::Tensor final_hidden(const CausalLM& model, const PrefixTree& tree, int64_t f
   auto hidden = embed(model.embed_tokens, forest);
   for (size_t layer = 0; layer < model.blocks.size(); ++layer) {
     const bool is_last = layer + 1 == model.blocks.size();
-    block_forward_(model.blocks[layer], model.config, layout, caches[layer],
-                   is_last ? std::optional(wanted_rows) : std::nullopt, hidden, scratch);
+    in_context("layer " + std::to_string(layer), [&] {
+      block_forward_(model.blocks[layer], model.config, layout, caches[layer],
+                     is_last ? std::optional(wanted_rows) : std::nullopt, hidden, scratch);
+    });
     keep_path(next_path, first_row, scratch, caches[layer]);
   }
   kernels::rms_norm(hidden.const_data_ptr<float>(), hidden.size(0),

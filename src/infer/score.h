@@ -38,9 +38,12 @@ struct ScoreOptions {
       on_batch;
 };
 
-// One result per request, in order. Float32 results are bit-equal for any batch_tokens, order and
-// set of requests, sharing of prefixes and number of threads. Error(kBadInput) on an id outside the
-// vocabulary or an empty part; Error(kInternal) when a result is not finite.
+// One result per request, in order. Keys and values go through the model's KV cache format where it
+// has one, so that a token is scored by what decoding would attend to. Float32 results are
+// bit-equal for any batch_tokens, order and set of requests, sharing of prefixes and number of
+// threads. Error(kBadInput) on an id outside the vocabulary or an empty part, and, naming the
+// layer, on keys or values that the format cannot hold; Error(kInternal) when a result is not
+// finite.
 std::vector<ScoreResult> score(const CausalLM& model, std::span<const ScoreRequest> requests,
                                const ScoreOptions& options, ScoreStats* stats = nullptr);
 

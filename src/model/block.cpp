@@ -31,6 +31,16 @@ at::Tensor norm_rows(const at::Tensor& x, const at::Tensor& weight, double eps,
   return y;
 }
 
+// Rows as the cache gives them back; without a format as they are.
+void through_cache_(std::string_view name, at::Tensor& rows, const ModelConfig& config,
+                    const std::optional<kernels::KvCacheFormat>& format) {
+  if (!format) return;
+  in_context(name, [&] {
+    kernels::through_cache_(rows.mutable_data_ptr<float>(), rows.size(0),
+                            config.num_key_value_heads, config.head_dim, *format);
+  });
+}
+
 at::Tensor apply(const Linear& linear, const at::Tensor& x, at::Tensor& scratch) {
   auto y = scratch_rows(scratch, x.size(0), linear.out_features());
   linear.write_(x, y);
@@ -152,9 +162,11 @@ at::Tensor forward_to_down_proj_(const Block& block, const ModelConfig& config,
   tell("self_attn.k_proj", normed);
   tell("self_attn.v_proj", normed);
   auto keys = apply(block.k_proj, normed, scratch.keys);
-  const auto values = apply(block.v_proj, normed, scratch.values);
+  auto values = apply(block.v_proj, normed, scratch.values);
   layout.rotary.rotate_(keys.mutable_data_ptr<float>(), rows, config.num_key_value_heads,
                         layout.positions);
+  through_cache_("keys", keys, config, path.format);
+  through_cache_("values", values, config, path.format);
 
   // From here on only the wanted rows matter.
   std::vector<int64_t> wanted;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernels/elementwise.h"
+#include "kernels/kv_cache.h"
 #include "model/checkpoint.h"
 #include "model/config.h"
 #include "model/linear.h"
@@ -77,9 +78,13 @@ struct ForestLayout {
   kernels::RotaryTable rotary;
 };
 
-// Keys and values of a path that was computed earlier: row p is position p.
+// Keys and values of a path that was computed earlier: row p is position p. With a format, rows
+// that a forward pass adds go through it (keys behind their rotation) before any query attends to
+// them, that of the same token included; rows that are here already went through it. As a row goes
+// alone, a sequence gives the same bits at once and token by token.
 struct PathCache {
   at::Tensor keys, values;  // [at least the path's length, num_key_value_heads * head_dim]
+  std::optional<kernels::KvCacheFormat> format = std::nullopt;  // float32 without
 };
 
 // Memory that block_forward_ uses again from block to block.
@@ -89,8 +94,9 @@ struct BlockScratch {
 
 // The same in place, and in parts: hidden becomes the block's output. With `wanted_rows`
 // (ascending) only those rows leave the block (hidden becomes [wanted rows, hidden_size]); all
-// others give keys and values alone. Afterwards scratch.keys and .values hold those of all rows,
-// [rows, num_key_value_heads * head_dim].
+// others give keys and values alone. Afterwards scratch.keys and .values hold those of all rows as
+// the cache gives them, [rows, num_key_value_heads * head_dim]. Error(kBadInput) on keys or values
+// that the path's format cannot hold.
 void block_forward_(const Block& block, const ModelConfig& config, const ForestLayout& layout,
                     const PathCache& path, const std::optional<std::vector<int64_t>>& wanted_rows,
                     at::Tensor& hidden, BlockScratch& scratch);
@@ -121,6 +127,8 @@ struct CausalLM {
   std::vector<Block> blocks;
   at::Tensor norm;  // [hidden_size]
   Linear lm_head;   // tied to embed_tokens where the checkpoint ties it
+  // Of the cache that scoring goes through, where the provenance of the checkpoint asks for one.
+  std::optional<kernels::KvCacheFormat> kv_cache = std::nullopt;
 };
 
 CausalLM load_causal_lm(const Checkpoint& checkpoint);

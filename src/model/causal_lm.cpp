@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "model/block.h"
+#include "model/kv_cache.h"
 #include "model/linear_product.h"
 
 namespace assay {
@@ -86,6 +87,7 @@ CausalLM load_causal_lm(const Checkpoint& checkpoint) {
       model.config.tie_word_embeddings
           ? Linear(model.embed_tokens)
           : Linear(checked("lm_head.weight", checkpoint.tensor("lm_head.weight"), table_shape));
+  model.kv_cache = kv_cache_format(checkpoint.provenance());
   return model;
 }
 
