@@ -81,6 +81,7 @@ TEST_F(CompressCommand, EveryMethodRunsAndItsResultLoads) {
     EXPECT_EQ(made.provenance()["method"]["method"], name);
     const bool is_int8 = name == "llm_int8" || name == "smoothquant";
     EXPECT_EQ(made.provenance().contains("product"), is_int8);
+    EXPECT_EQ(made.provenance().contains("kv_cache"), name == "kv_cache");
     load_causal_lm(made);
   }
 }
@@ -94,6 +95,62 @@ TEST_F(CompressCommand, FlagsAreTheSettingsOfTheMethods) {
   const auto foreign = run("tiny --method awq --damp_percent 0.1 -o other");
   EXPECT_EQ(foreign.exit_code, 2);
   EXPECT_THAT(foreign.text, HasSubstr("damp_percent"));
+}
+
+// A cache in few bits leaves weights and their product as they are, and what is compressed after it
+// keeps it. The tiny model has 2 layers, 2 key heads of 16 and 512 positions: 65536 values.
+TEST_F(CompressCommand, TheCacheIsPartOfTheCheckpoint) {
+  ASSERT_EQ(run("tiny --method llm_int8 -o int8").exit_code, 0);
+  const auto done = run("int8 --method kv_cache --bits 4 --group_size 12 -o both");
+  ASSERT_EQ(done.exit_code, 0) << done.text;
+  // Groups of 12 and 4 with two ends each: 4 + 4 * 16 / 16 bits.
+  EXPECT_THAT(done.text, HasSubstr("kv_cache 4-bit g12: 14 linears"));
+  EXPECT_THAT(done.text, HasSubstr("KV cache: 8.000 bits a value, 0.1 MB at 512 tokens (0.1 MB"));
+  EXPECT_THAT(done.text, HasSubstr("in the KV cache groups of 12 leave one of 4 at the end"));
+  const auto int8 = Checkpoint::open(folder_ / "int8"), both = Checkpoint::open(folder_ / "both");
+  EXPECT_EQ(both.weights_hash(), int8.weights_hash());
+  EXPECT_EQ(both.provenance()["product"], int8.provenance()["product"]);
+  const Json cache{{"bits", 4}, {"group_size", 12}, {"sym", false}};
+  EXPECT_EQ(both.provenance()["kv_cache"], cache);
+  const Json said = both.provenance()["report"]["kv_cache"];
+  EXPECT_EQ(said["bits"], 8);
+  EXPECT_EQ(said["bytes"], 65536);
+  EXPECT_EQ(said["dense_bytes"], 131072);
+  EXPECT_EQ(load_causal_lm(both).kv_cache, (kernels::KvCacheFormat{.bits = 4, .group_size = 12}));
+
+  ASSERT_EQ(run("both --method rtn --group_size 64 -o rtn").exit_code, 0);
+  const Json kept = Checkpoint::open(folder_ / "rtn").provenance();
+  EXPECT_EQ(kept["kv_cache"], cache);
+  EXPECT_FALSE(kept.contains("product"));
+  ASSERT_EQ(run("both --method dense --kv_bits 16 -o float32").exit_code, 0);
+  const Json dropped = Checkpoint::open(folder_ / "float32").provenance();
+  EXPECT_FALSE(dropped.contains("kv_cache"));
+  EXPECT_TRUE(dropped.contains("product"));
+}
+
+// Statistics of weights are gathered through a float32 cache: kv_bits changes no weight.
+TEST_F(CompressCommand, TheCacheBesideAMethodChangesNoWeight) {
+  const std::string common =
+      "tiny --method gptq --group_size 16 --calibration ids:ids.jsonl --samples 4";
+  ASSERT_EQ(run(common + " -o plain").exit_code, 0);
+  const auto done = run(common + " --kv_bits 8 --kv_group_size 16 --kv_sym -o cached");
+  ASSERT_EQ(done.exit_code, 0) << done.text;
+  EXPECT_THAT(done.text, HasSubstr("gptq 4-bit g16, kv 8-bit g16 sym: 14 linears"));
+  ASSERT_EQ(run("cached --method gptq --group_size 16 --calibration ids:ids.jsonl --samples 4 "
+                "-o of_cached")
+                .exit_code,
+            0);
+  ASSERT_EQ(run("plain --method gptq --group_size 16 --calibration ids:ids.jsonl --samples 4 "
+                "-o of_plain")
+                .exit_code,
+            0);
+  const auto hash = [&](const char* name) {
+    return Checkpoint::open(folder_ / name).weights_hash();
+  };
+  EXPECT_EQ(hash("cached"), hash("plain"));
+  EXPECT_EQ(hash("of_cached"), hash("of_plain"));
+  EXPECT_EQ(Checkpoint::open(folder_ / "cached").provenance()["kv_cache"],
+            (Json{{"bits", 8}, {"group_size", 16}, {"sym", true}}));
 }
 
 TEST_F(CompressCommand, CalibratedResultsAreTheSameBytesForAnyThreadsAndBatches) {
@@ -140,6 +197,7 @@ TEST_F(CompressCommand, BadInputIsOneLineExitTwoAndNothingIsWritten) {
   };
   refused("tiny --method wandaa -o out", "did you mean 'wanda'?");
   refused("tiny --method rtn --sparsity 0.5 -o out", "sparsity");
+  refused("tiny --method rtn --kv_bits 9 -o out", "kv_bits must be in [2, 8], or 16");
   refused("tiny --method wanda -o out", "needs --calibration SOURCE");
   refused("tiny --method magnitude --pattern 2:4 --sparsity 0.6 -o out",
           "pattern 2:4 implies sparsity 0.5, got 0.6");

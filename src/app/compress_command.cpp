@@ -114,12 +114,24 @@ void print_plan(const CompressArguments& arguments, const Checkpoint& checkpoint
       static_cast<double>(plan.output_bytes) / 1e6, options.save_dtype, arguments.output);
 }
 
+std::string megabytes(int64_t bytes) {
+  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
+}
+
+void print_cache(const CacheReport& cache) {
+  std::cout << fmt::format("KV cache: {:.3f} bits a value, {} at {} tokens ({} in 16 bits)\n",
+                           cache.bits, megabytes(cache.bytes), cache.tokens,
+                           megabytes(cache.dense_bytes));
+  if (!cache.note.empty()) std::cout << "note: in the KV cache " << cache.note << '\n';
+}
+
 void print_report(const CompressArguments& arguments, const MethodConfig& config,
                   const CompressionReport& report) {
   std::cout << fmt::format(
       "{}: {} linears, {:.4f} of their weights zero, {:.3f} bits a weight, weight error {:.4f}\n",
       describe(config), report.linears.size(), report.sparsity(), report.bits(),
       report.weight_error());
+  if (report.kv_cache) print_cache(*report.kv_cache);
   std::map<std::string, int64_t> notes;
   for (const LinearReport& linear : report.linears) {
     if (!linear.note.empty()) ++notes[linear.note];
@@ -177,6 +189,9 @@ void run(const CompressArguments& arguments) {
 // One flag for each setting of the methods; its help names those that take it.
 void add_settings(CLI::App& command, CompressArguments& arguments) {
   std::map<std::string_view, std::string> takers;
+  for (const SettingInfo& setting : shared_settings()) {
+    takers[setting.key] = "every method but kv_cache";
+  }
   for (const Method& method : methods()) {
     for (const SettingInfo& setting : method.settings) {
       takers[setting.key] += (takers[setting.key].empty() ? "" : ", ") + std::string(method.name);
@@ -212,6 +227,7 @@ void add_settings(CLI::App& command, CompressArguments& arguments) {
       if (added.insert(setting.key).second) add(setting);
     }
   }
+  for (const SettingInfo& setting : shared_settings()) add(setting);
 }
 
 }  // namespace

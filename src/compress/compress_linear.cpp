@@ -62,11 +62,15 @@ double bits_under_mask(const at::Tensor& weight, const at::Tensor& keep,
                         : quantized_bits(cols, config);
 }
 
-CompressedLinear apply(const DenseConfig&, const LinearInput& input) {
+CompressedLinear unchanged(const LinearInput& input) {
   CompressedLinear result;
   result.weight = input.weight;
   return result;
 }
+
+CompressedLinear apply(const DenseConfig&, const LinearInput& input) { return unchanged(input); }
+
+CompressedLinear apply(const KvCacheConfig&, const LinearInput& input) { return unchanged(input); }
 
 CompressedLinear apply(const MagnitudeConfig& config, const LinearInput& input) {
   return pruned(input, magnitude_keep_mask(input.weight, config), config.pattern);

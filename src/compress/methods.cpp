@@ -233,6 +233,32 @@ constexpr std::array kPermuteSettings{
     Setting<PermuteConfig>{"seed", &PermuteConfig::seed, "of the order"}};
 constexpr std::array<Quirk<PermuteConfig>, 0> kPermuteQuirks{};
 
+constexpr std::string_view kCacheGroupHelp = "channels of a head that share a range; -1 = the head";
+constexpr std::array kKvCacheSettings{
+    Setting<KvCacheConfig>{"bits", &KvCacheConfig::bits, kBitsHelp, 2, 8},
+    Setting<KvCacheConfig>{"group_size", &KvCacheConfig::group_size, kCacheGroupHelp},
+    Setting<KvCacheConfig>{"sym", &KvCacheConfig::sym, kSymHelp}};
+constexpr std::array<Quirk<KvCacheConfig>, 0> kKvCacheQuirks{};
+
+// The same beside another method.
+constexpr std::array kSharedSettings{
+    Setting<KvCacheConfig>{"kv_bits", &KvCacheConfig::bits,
+                           "bits of a cached key or value; 16 = float32", 2, 16},
+    Setting<KvCacheConfig>{"kv_group_size", &KvCacheConfig::group_size, kCacheGroupHelp},
+    Setting<KvCacheConfig>{"kv_sym", &KvCacheConfig::sym, "a grid of the cache centred on zero"}};
+
+std::optional<KvCacheConfig> shared_settings_of(const Json& settings) {
+  const auto is_given = [&](const auto& s) { return settings.contains(std::string(s.key)); };
+  if (std::ranges::none_of(kSharedSettings, is_given)) return std::nullopt;
+  require(settings.contains("kv_bits"), "a KV cache needs kv_bits");
+  const auto config = in_context("KV cache", [&] {
+    return settings::parse<KvCacheConfig>(settings, kSharedSettings, kKvCacheQuirks);
+  });
+  require(config.bits <= 8 || config.bits == 16,
+          "kv_bits must be in [2, 8], or 16 for float32, got ", config.bits);
+  return config;
+}
+
 template <const auto& kList>
 constexpr auto kInfos = settings::infos_of(kList);
 template <const auto& kQuirks>
@@ -308,14 +334,18 @@ constexpr std::array kMethods{
     row<SmoothQuantConfig, kSmoothQuantSettings, kSmoothQuantQuirks>(
         "smoothquant", "arXiv:2211.10438", "8-bit weights and inputs, outliers moved into weights",
         {.inputs = true}),
+    row<KvCacheConfig, kKvCacheSettings, kKvCacheQuirks>(
+        "kv_cache", "arXiv:2303.06865", "keys and values in few bits, weights as they are"),
     row<PermuteConfig, kPermuteSettings, kPermuteQuirks>(
         "permute", "", "reorders hidden channels: the same function, a negative control"),
 };
-static_assert(kMethods.size() == std::variant_size_v<MethodConfig>);
+static_assert(kMethods.size() == std::variant_size_v<AnyMethod>);
 
 }  // namespace
 
 std::span<const Method> methods() { return kMethods; }
+
+std::span<const SettingInfo> shared_settings() { return kInfos<kSharedSettings>; }
 
 const Method& method_named(std::string_view name) {
   const auto found = std::ranges::find(kMethods, name, &Method::name);
@@ -350,14 +380,33 @@ Needs needs_of(const MethodConfig& config) {
   return needs;
 }
 
+std::optional<KvCacheConfig> kv_cache_of(const MethodConfig& config,
+                                         const std::optional<KvCacheConfig>& of_source) {
+  if (const auto* own = std::get_if<KvCacheConfig>(&config)) return *own;
+  if (!config.kv_cache) return of_source;
+  return config.kv_cache->bits == 16 ? std::nullopt : config.kv_cache;
+}
+
+bool keeps_weights(const MethodConfig& config) {
+  return std::holds_alternative<DenseConfig>(config) ||
+         std::holds_alternative<KvCacheConfig>(config) ||
+         std::holds_alternative<PermuteConfig>(config);
+}
+
 MethodConfig method_config(const Json& settings) {
   const Method& method = method_named(json_get<std::string>(settings, "method", "method"));
   return in_context(method.name, [&] {
     std::vector<std::string_view> known{"method"};
     for (const SettingInfo& setting : method.settings) known.push_back(setting.key);
     if (!method.parity.empty()) known.push_back("parity");
+    const bool takes_shared = method.name != "kv_cache";
+    for (const SettingInfo& setting : shared_settings()) {
+      if (takes_shared) known.push_back(setting.key);
+    }
     require_known_keys(settings, known, "settings");
-    return method.parse(settings);
+    MethodConfig config = method.parse(settings);
+    config.kv_cache = shared_settings_of(settings);
+    return config;
   });
 }
 
@@ -365,12 +414,19 @@ Json to_json(const MethodConfig& config) {
   const Method& method = method_of(config);
   Json json{{"method", method.name}};
   method.spell_out(config, json);
+  if (config.kv_cache) {
+    settings::spell_out<KvCacheConfig>(*config.kv_cache, kSharedSettings, kKvCacheQuirks, json);
+  }
   return json;
 }
 
 std::string describe(const MethodConfig& config) {
   const Method& method = method_of(config);
-  return std::string(method.name) + method.in_words(config);
+  std::string text = std::string(method.name) + method.in_words(config);
+  if (config.kv_cache) {
+    text += ", kv" + settings::in_words<KvCacheConfig>(*config.kv_cache, kKvCacheSettings);
+  }
+  return text;
 }
 
 }  // namespace assay

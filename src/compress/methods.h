@@ -3,6 +3,7 @@
 // compress` are the same words. The type of a setting struct picks the method; one that the
 // pipeline cannot apply does not compile.
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,6 +26,7 @@
 #include "compress/smoothquant.h"
 #include "compress/sparsegpt.h"
 #include "compress/wanda.h"
+#include "kernels/kv_cache.h"
 
 namespace assay {
 
@@ -49,10 +51,19 @@ struct OwlMethodConfig : OwlConfig {
   PrunedBy by = PrunedBy::kWanda;
 };
 
-using MethodConfig =
-    std::variant<DenseConfig, MagnitudeConfig, WandaConfig, SparseGptConfig, GblmConfig, RiaConfig,
-                 DsnotMethodConfig, OwlMethodConfig, RtnConfig, GptqConfig, AwqConfig, Nf4Config,
-                 Fp4Config, HqqConfig, LlmInt8Config, SmoothQuantConfig, PermuteConfig>;
+// Keys and values in few bits; the weights stay as they are.
+using KvCacheConfig = kernels::KvCacheFormat;
+
+using AnyMethod = std::variant<DenseConfig, MagnitudeConfig, WandaConfig, SparseGptConfig,
+                               GblmConfig, RiaConfig, DsnotMethodConfig, OwlMethodConfig, RtnConfig,
+                               GptqConfig, AwqConfig, Nf4Config, Fp4Config, HqqConfig,
+                               LlmInt8Config, SmoothQuantConfig, KvCacheConfig, PermuteConfig>;
+
+// A method, and what every method of weights takes beside its own settings (shared_settings).
+struct MethodConfig : AnyMethod {
+  using AnyMethod::AnyMethod;
+  std::optional<KvCacheConfig> kv_cache = std::nullopt;  // of the result; 16 bits mean float32
+};
 
 // The pruning method that OWL runs on a block of this sparsity.
 MethodConfig pruning_of(const OwlMethodConfig& config, double sparsity);
@@ -82,8 +93,10 @@ struct Method {
   std::string (*in_words)(const MethodConfig& config) = nullptr;
 };
 
-// In the order of MethodConfig's types.
+// In the order of AnyMethod's types.
 std::span<const Method> methods();
+// kv_bits, kv_group_size, kv_sym: keys of every method but kv_cache, which has its own.
+std::span<const SettingInfo> shared_settings();
 
 // Error(kBadInput) names the nearest known method.
 const Method& method_named(std::string_view name);
@@ -91,16 +104,24 @@ const Method& method_of(const MethodConfig& config);
 // The needs of its row, and those of the method that it runs on.
 Needs needs_of(const MethodConfig& config);
 
-// {"method": "wanda", "sparsity": 0.5, "pattern": "2:4", "parity": "reference" | NAME | [NAME,
-// ...]} -> settings. Error(kBadInput) on a missing or unknown method, an unknown key (with the
-// nearest), a value of the wrong type or range, or a pattern beside a sparsity that it does not
-// imply.
+// The cache that the result's keys and values go through, nothing for float32: the one that the
+// settings ask for, else that of the model which is compressed.
+std::optional<KvCacheConfig> kv_cache_of(const MethodConfig& config,
+                                         const std::optional<KvCacheConfig>& of_source);
+// The values of the weights are those of the model that is compressed, wherever they stand.
+bool keeps_weights(const MethodConfig& config);
+
+// {"method": "wanda", "sparsity": 0.5, "pattern": "2:4", "kv_bits": 8, "parity": "reference" | NAME
+// | [NAME, ...]} -> settings. Error(kBadInput) on a missing or unknown method, an unknown key (with
+// the nearest), a value of the wrong type or range, a pattern beside a sparsity that it does not
+// imply, or a cache without bits.
 MethodConfig method_config(const Json& settings);
 
 // Every setting spelled out, so that method_config(to_json(c)) is c: for provenance and cache keys.
 Json to_json(const MethodConfig& config);
 
-// "wanda 2:4", "rtn 4-bit g128": for tables and folder names of people.
+// "wanda 2:4", "rtn 4-bit g128", "rtn 4-bit g128, kv 8-bit g64": for tables and folder names of
+// people.
 std::string describe(const MethodConfig& config);
 
 }  // namespace assay

@@ -74,6 +74,40 @@ TEST(MethodConfig, AMaskOfAnotherMethod) {
   EXPECT_THAT(error_of(R"({"method": "dsnot", "first": "none"})"), HasSubstr("first must be"));
 }
 
+TEST(MethodConfig, ACacheInFewBitsAloneAndBesideEveryOtherMethod) {
+  const auto alone = method_config({{"method", "kv_cache"}, {"bits", 8}});
+  EXPECT_EQ(kv_cache_of(alone, std::nullopt), (KvCacheConfig{.bits = 8, .group_size = 64}));
+  EXPECT_EQ(describe(alone), "kv_cache 8-bit g64");
+  for (const Method& method : methods()) {
+    if (method.name == "kv_cache") continue;
+    const auto config = method_config({{"method", method.name}, {"kv_bits", 3}, {"kv_sym", true}});
+    const KvCacheConfig expected{.bits = 3, .group_size = 64, .sym = true};
+    EXPECT_EQ(kv_cache_of(config, std::nullopt), expected) << method.name;
+    EXPECT_THAT(describe(config), testing::EndsWith(", kv 3-bit g64 sym"));
+    EXPECT_EQ(to_json(config)["kv_group_size"], 64);
+    EXPECT_EQ(to_json(method_config(to_json(config))), to_json(config)) << method.name;
+  }
+  EXPECT_THAT(error_of(R"({"method": "rtn", "kv_bits": 12})"),
+              HasSubstr("kv_bits must be in [2, 8], or 16 for float32, got 12"));
+  EXPECT_THAT(error_of(R"({"method": "rtn", "kv_bits": 1})"), HasSubstr("kv_bits must be in"));
+  EXPECT_THAT(error_of(R"({"method": "rtn", "kv_sym": true})"), HasSubstr("needs kv_bits"));
+  EXPECT_THAT(error_of(R"({"method": "rtn", "kv_bits": 4, "kv_group_size": 0})"),
+              HasSubstr("KV cache: group_size must be positive"));
+  EXPECT_THAT(error_of(R"({"method": "rtn", "kv_bit": 4})"), HasSubstr("did you mean 'kv_bits'?"));
+  EXPECT_THAT(error_of(R"({"method": "kv_cache", "kv_bits": 4})"),
+              HasSubstr("did you mean 'bits'?"));
+  EXPECT_THAT(error_of(R"({"method": "kv_cache", "bits": 9})"),
+              HasSubstr("bits must be in [2, 8], got 9"));
+}
+
+TEST(MethodConfig, TheCacheOfTheModelStaysUnlessAnotherIsAskedFor) {
+  const KvCacheConfig own{.bits = 8};
+  EXPECT_EQ(kv_cache_of(method_config({{"method", "rtn"}}), own), own);
+  EXPECT_EQ(kv_cache_of(method_config({{"method", "rtn"}, {"kv_bits", 4}}), own)->bits, 4);
+  EXPECT_EQ(kv_cache_of(method_config({{"method", "kv_cache"}}), own)->bits, 4);
+  EXPECT_FALSE(kv_cache_of(method_config({{"method", "rtn"}, {"kv_bits", 16}}), own));
+}
+
 TEST(MethodConfig, ParityByNameOrWhole) {
   const auto one = parsed<WandaConfig>(R"({"method": "wanda", "parity": "alpha_wrap"})");
   EXPECT_TRUE(one.parity_alpha_wrap);
@@ -137,6 +171,8 @@ TEST(MethodConfig, SettingsSpelledOutReadBackTheSame) {
        R"({"method": "fp4"})",
        R"({"method": "hqq", "bits": 3, "group_size": -1, "iterations": 5})",
        R"({"method": "llm_int8", "threshold": 0, "outliers": "batch"})",
+       R"({"method": "kv_cache", "bits": 2, "group_size": -1, "sym": true})",
+       R"({"method": "awq", "bits": 3, "kv_bits": 4, "kv_group_size": 32, "kv_sym": true})",
        R"({"method": "permute", "units": "both", "seed": 7})"}) {
     const Json given = Json::parse(settings);
     const auto config = method_config(given);

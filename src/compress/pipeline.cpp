@@ -21,6 +21,7 @@
 #include "compress/statistics.h"
 #include "compress/work.h"
 #include "model/block.h"
+#include "model/kv_cache.h"
 #include "model/linear_product.h"
 
 namespace assay {
@@ -45,6 +46,28 @@ std::string identity_of(const Checkpoint& checkpoint, const MethodConfig& config
                       {"save_dtype", options.save_dtype},
                       {"batch_tokens", options.batch_tokens}};
   return identity.dump();
+}
+
+std::optional<KvCacheConfig> kv_cache_of_result(const Checkpoint& checkpoint,
+                                                const MethodConfig& config) {
+  return kv_cache_of(config, kv_cache_format(checkpoint.provenance()));
+}
+
+std::optional<CacheReport> cache_report(const Checkpoint& checkpoint, const MethodConfig& config) {
+  const auto format = kv_cache_of_result(checkpoint, config);
+  if (!format) return std::nullopt;
+  const ModelConfig& model = checkpoint.config();
+  CacheReport report;
+  report.bits = kv_cache_bits(format, model.head_dim);
+  report.tokens = model.max_position_embeddings;
+  report.bytes = kv_cache_bytes(model, report.tokens, report.bits);
+  report.dense_bytes =
+      kv_cache_bytes(model, report.tokens, kv_cache_bits(std::nullopt, model.head_dim));
+  if (format->group_size > 0 && model.head_dim % format->group_size != 0) {
+    report.note = "groups of " + std::to_string(format->group_size) + " leave one of " +
+                  std::to_string(model.head_dim % format->group_size) + " at the end of each head";
+  }
+  return report;
 }
 
 // One run: where the work stands and where results go.
@@ -86,6 +109,7 @@ class Run {
       current_ = {};
     }
     copy_the_rest();
+    report_.kv_cache = cache_report(checkpoint_, config_);
     return std::move(report_);
   }
 
@@ -356,6 +380,14 @@ Json compression_provenance(const Checkpoint& checkpoint, const MethodConfig& co
   }
   if (std::holds_alternative<SmoothQuantConfig>(config)) {
     provenance["product"] = to_json(kernels::LlmInt8Options{.threshold = 0});  // every input
+  }
+  if (keeps_weights(config)) {
+    if (const auto int8 = int8_product(checkpoint.provenance())) {
+      provenance["product"] = to_json(*int8);
+    }
+  }
+  if (const auto cache = kv_cache_of_result(checkpoint, config)) {
+    provenance["kv_cache"] = to_json(*cache);
   }
   return provenance;
 }

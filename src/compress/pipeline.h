@@ -7,7 +7,8 @@
 //                   (2) compress and write each linear   (3) hidden states pass through the
 //                   compressed block
 //
-// Data-free methods need (2) alone. Embeddings, norms and the head are copied (permuted by the
+// Data-free methods need (2) alone. Hidden states pass through a float32 cache, whatever cache the
+// result asks for. Embeddings, norms and the head are copied (permuted by the
 // control `permute`).
 
 #include <ATen/core/Tensor.h>
@@ -35,7 +36,9 @@ CompressionReport compress(const Checkpoint& checkpoint, const MethodConfig& con
                            const CompressOptions& options);
 
 // assay_provenance.json of the result: method with every setting, source and hash of its weights,
-// calibration, the report layer by layer, version.
+// calibration, the report layer by layer, version; `product` and `kv_cache` where the result does
+// not compute in float32 or not through a float32 cache. Those of the checkpoint stay: the product
+// where the method keeps the weights, the cache unless the settings name another.
 Json compression_provenance(const Checkpoint& checkpoint, const MethodConfig& config,
                             const CalibrationSet* calibration, const CompressOptions& options,
                             const CompressionReport& report);

@@ -56,6 +56,14 @@ CompressionReport compression_report(const Json& json) {
     }
     report.folded = json.at("folded").get<std::vector<std::string>>();
     report.copied = json.at("copied").get<std::vector<std::string>>();
+    if (json.contains("kv_cache")) {
+      const Json& cache = json.at("kv_cache");
+      report.kv_cache = {.bits = cache.at("bits").get<double>(),
+                         .tokens = cache.at("tokens").get<int64_t>(),
+                         .bytes = cache.at("bytes").get<int64_t>(),
+                         .dense_bytes = cache.at("dense_bytes").get<int64_t>(),
+                         .note = cache.at("note").get<std::string>()};
+    }
     return report;
   } catch (const nlohmann::json::exception& e) {
     fail(ErrorKind::kCorruptFile, "not what a compression reported (", e.what(), ")");
@@ -77,13 +85,21 @@ Json to_json(const CompressionReport& report) {
          {"group_size", linear.group_size},
          {"note", linear.note}});
   }
-  return {{"elements", report.elements()},
-          {"sparsity", report.sparsity()},
-          {"bits", report.bits()},
-          {"weight_error", report.weight_error()},
-          {"linears", linears},
-          {"folded", report.folded},
-          {"copied", report.copied}};
+  Json json{{"elements", report.elements()},
+            {"sparsity", report.sparsity()},
+            {"bits", report.bits()},
+            {"weight_error", report.weight_error()},
+            {"linears", linears},
+            {"folded", report.folded},
+            {"copied", report.copied}};
+  if (const auto& cache = report.kv_cache) {
+    json["kv_cache"] = {{"bits", cache->bits},
+                        {"tokens", cache->tokens},
+                        {"bytes", cache->bytes},
+                        {"dense_bytes", cache->dense_bytes},
+                        {"note", cache->note}};
+  }
+  return json;
 }
 
 }  // namespace assay

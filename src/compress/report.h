@@ -3,6 +3,7 @@
 // reason.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,11 +24,21 @@ struct LinearReport {
   int64_t elements() const { return rows * cols; }
 };
 
+// Of a result whose keys and values are cached in few bits: all layers, as many tokens as the model
+// takes.
+struct CacheReport {
+  double bits = 0;  // of a cached value, ends of groups included (model/kv_cache.h)
+  int64_t tokens = 0;
+  int64_t bytes = 0, dense_bytes = 0;  // of the cache, and of one of 16-bit values
+  std::string note;
+};
+
 struct CompressionReport {
   std::vector<LinearReport> linears;  // in the order of the layers
   std::vector<std::string> folded;    // norms into which scales of the linears went
   std::vector<std::string>
       copied;  // tensors that the method does not touch: embeddings, norms, head
+  std::optional<CacheReport> kv_cache;
 
   int64_t elements() const;
   double sparsity() const;      // zeros / elements over all linears

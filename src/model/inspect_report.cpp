@@ -137,6 +137,9 @@ std::vector<std::string> provenance_lines(const Json& provenance) {
         value_text(member(calibration, "source")), value_text(member(calibration, "samples")),
         value_text(member(calibration, "tokens")), value_text(member(calibration, "ids_sha256"))));
   }
+  if (const Json& cache = member(provenance, "kv_cache"); !cache.is_null()) {
+    lines.push_back("keys and values are cached in few bits" + settings_text(cache));
+  }
   return lines;
 }
 

@@ -107,12 +107,15 @@ TEST(Inspect, TellsWhatWasDoneInAFewLines) {
       {"method", {{"method", "rtn"}, {"bits", 3}, {"sym", false}, {"parity", Json::array()}}},
       {"source", {{"description", "a model"}, {"weights_sha256", "ab12"}}},
       {"calibration", {{"source", "text:x"}, {"samples", 4}, {"tokens", 96}, {"ids_sha256", "cd"}}},
+      {"kv_cache", {{"bits", 4}, {"group_size", 64}, {"sym", true}}},
       {"report", {{"linears", std::vector<Json>(1000, {{"rows", 576}})}}}};
   const std::string text = inspection_to_text(inspection);
   EXPECT_THAT(text,
               HasSubstr("  provenance   assay 0.1.0: rtn (bits 3, sym false)\n"
                         "               of a model, weights ab12\n"
-                        "               calibrated on text:x, 4 sequences, 96 tokens, ids cd\n"));
+                        "               calibrated on text:x, 4 sequences, 96 tokens, ids cd\n"
+                        "               keys and values are cached in few bits (bits 4, group_size "
+                        "64, sym true)\n"));
   EXPECT_LT(text.size(), 2000u);
   // Not assay's file: nothing is known, and nothing breaks.
   for (const Json& other :
