@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "model/kv_cache.h"
 #include "run/int8_modes.h"
 
 namespace assay {
@@ -47,6 +48,13 @@ std::vector<std::string> notes_of(const Json& linears) {
   for (const auto& [note, count] : counts)
     notes.push_back(fmt::format("in {} of {} linears: {}", count, linears.size(), note));
   return notes;
+}
+
+// The cache that a checkpoint given as it is asks for.
+void add_cache(const Checkpoint& checkpoint, VariantDescription& description) {
+  if (const auto cache = kv_cache_format(checkpoint.provenance())) {
+    description.settings["kv_cache"] = to_json(*cache);
+  }
 }
 
 // What compression.json says of bits, zeros and layers; nlohmann's exception where it does not.
@@ -119,6 +127,7 @@ VariantDescription describe_base(const Plan& plan) {
   VariantDescription description;
   description.name = "base";
   description.method = "none";
+  add_cache(plan.base, description);
   description.weights_hash = "sha256:" + plan.base.weights_hash();
   return description;
 }
@@ -136,6 +145,7 @@ VariantDescription describe_variant(const Plan& plan, const PlannedVariant& vari
     const auto checkpoint = Checkpoint::open(resolve_model(variant.variant.path));
     description.method = "made elsewhere";
     description.settings = {{"path", variant.variant.path}};
+    add_cache(checkpoint, description);
     description.weights_hash = "sha256:" + checkpoint.weights_hash();
     return description;
   }

@@ -118,7 +118,7 @@ class StudyRun {
   // Asks everything of everybody; gives all answers by arm.
   std::map<std::string, ArmAnswers> run() {
     std::map<std::string, ArmAnswers> arms;
-    arms["base"] = ask_arm({"base", Json{{"hash", plan_.base.weights_hash()}}}, nullptr);
+    arms["base"] = ask_arm({"base", base_identity(plan_)}, nullptr);
     for (const PlannedVariant& variant : plan_.variants) {
       const std::string& name = variant.variant.name;
       arms[name] = ask_arm({name, variant_identity(plan_, variant)}, &variant);

@@ -7,6 +7,7 @@
 #include "compress/block_journal.h"
 #include "compress/pipeline.h"
 #include "model/export.h"
+#include "model/kv_cache.h"
 #include "model/linear_product.h"
 #include "run/self_check.h"
 
@@ -52,16 +53,27 @@ void compress_into(const fs::path& folder, const Plan& plan, const PlannedVarian
   recount(Checkpoint::open(folder), report);
 }
 
+// Of equal weights, what else tells two checkpoints apart.
+Json with_arithmetic(Json identity, const Checkpoint& checkpoint) {
+  const Json provenance = checkpoint.provenance();
+  if (const auto int8 = int8_product(provenance)) identity["product"] = to_json(*int8);
+  if (const auto cache = kv_cache_format(provenance)) identity["kv_cache"] = to_json(*cache);
+  return identity;
+}
+
 }  // namespace
+
+Json base_identity(const Plan& plan) {
+  return with_arithmetic({{"hash", plan.base.weights_hash()}}, plan.base);
+}
 
 Json variant_identity(const Plan& plan, const PlannedVariant& variant) {
   if (!variant.method) {
     const auto made = Checkpoint::open(resolve_model(variant.variant.path));
-    Json identity{{"hash", made.weights_hash()}};
-    if (const auto int8 = int8_product(made.provenance())) identity["product"] = to_json(*int8);
-    return identity;
+    return with_arithmetic({{"hash", made.weights_hash()}}, made);
   }
-  Json identity{{"source", plan.base.weights_hash()}, {"method", to_json(*variant.method)}};
+  Json identity = with_arithmetic(
+      {{"source", plan.base.weights_hash()}, {"method", to_json(*variant.method)}}, plan.base);
   if (variant.needs_calibration) identity["calibration"] = plan.calibration->provenance;
   return identity;
 }

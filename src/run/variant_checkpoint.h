@@ -9,8 +9,11 @@
 
 namespace assay {
 
-// What the variant's weights are, known before they are made: the base's hash, the method with
-// every setting, the calibration's source and size; of a checkpoint made elsewhere, its hash.
+// What an arm's weights are and how it computes, known before they are made. Of the base and of a
+// checkpoint made elsewhere: the hash; of a method's result: the base's hash, the method with every
+// setting, the calibration's source and size. With each, the 8-bit product and the KV cache that
+// the checkpoint's provenance asks for.
+Json base_identity(const Plan& plan);
 Json variant_identity(const Plan& plan, const PlannedVariant& variant);
 
 // Compresses into the output folder unless an earlier run finished that; checks zeros and levels
