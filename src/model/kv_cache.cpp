@@ -35,9 +35,9 @@ double kv_cache_bits(const std::optional<KvCacheFormat>& format, int64_t head_di
   constexpr double kValueBits = 16;
   if (!format) return kValueBits;
   const int64_t group_size = format->group_size == -1 ? head_dim : format->group_size;
-  const auto num_groups = static_cast<double>((head_dim + group_size - 1) / group_size);
-  const double of_group = format->sym ? kValueBits : 2 * kValueBits;
-  return static_cast<double>(format->bits) + num_groups * of_group / static_cast<double>(head_dim);
+  const int64_t num_groups = (head_dim + group_size - 1) / group_size;
+  const double side_bits = static_cast<double>(num_groups) * (format->sym ? 1 : 2) * kValueBits;
+  return static_cast<double>(format->bits) + side_bits / static_cast<double>(head_dim);
 }
 
 int64_t kv_cache_bytes(const ModelConfig& config, int64_t tokens, double bits) {
