@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/pages.h"
 
 namespace assay {
 namespace {
@@ -38,6 +39,8 @@ MappedFile::MappedFile(std::filesystem::path path, const std::byte* data, size_t
 MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
+
+void MappedFile::let_go(std::span<const std::byte> part) const { let_go_of_pages(part); }
 
 std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& path) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));

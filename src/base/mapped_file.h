@@ -20,6 +20,8 @@ class MappedFile {
   ~MappedFile();
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+  // These of the bytes are not needed for a while and leave the process's memory.
+  void let_go(std::span<const std::byte> part) const;
   const std::filesystem::path& path() const { return path_; }
 
  private:

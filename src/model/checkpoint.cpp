@@ -44,7 +44,9 @@ std::vector<std::string> linear_dtypes(const std::vector<TensorRecord>& tensors)
 std::string identity_line(const StoredTensor& tensor) {
   std::string line = tensor.record.name + " " + tensor.record.stored_dtype + " [";
   for (const auto dim : tensor.record.shape) line += std::to_string(dim) + ",";
-  return line + "] " + sha256_hex(tensor.bytes) + "\n";
+  line += "] " + sha256_hex(tensor.bytes) + "\n";
+  tensor.mapping->let_go(tensor.bytes);
+  return line;
 }
 
 }  // namespace

@@ -24,11 +24,13 @@ at::Tensor decode(const StoredTensor& stored) {
   if (stored.format->name == "F32" && aligned && stored.interleaved_heads == 0) {
     return at::from_blob(
         const_cast<std::byte*>(data), stored.record.shape,
-        [mapping = stored.mapping](void* /*data*/) { /* ends with the last tensor */ }, at::kFloat);
+        [mapping = stored.mapping, bytes = stored.bytes](void* /*data*/) { mapping->let_go(bytes); },
+        at::kFloat);
   }
   auto decoded = at::empty(stored.record.shape, at::kFloat);
   decode_blocks(*stored.format, stored.bytes,
                 {decoded.data_ptr<float>(), static_cast<size_t>(decoded.numel())});
+  stored.mapping->let_go(stored.bytes);
   if (stored.interleaved_heads == 0) return decoded;
   return undo_rotary_interleaving(decoded, stored.interleaved_heads);
 }

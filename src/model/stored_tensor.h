@@ -26,7 +26,8 @@ struct StoredTensor {
   int64_t interleaved_heads = 0;
 };
 
-// Float32 in Hugging Face order. What is stored as float32 in that order shares the mapping.
+// Float32 in Hugging Face order. What is stored as float32 in that order shares the mapping. The
+// file's pages are let go once they are decoded, or with the last tensor that shares them.
 // Error(kBadInput) names the tensor when its type is not decoded.
 at::Tensor decode(const StoredTensor& stored);
 
