@@ -119,7 +119,12 @@ std::vector<SequencePart> cut_sequences(const std::vector<int64_t>& sequence_row
 
 // Tokens by falling |gated|, the earlier first of equals: [tokens] int64.
 at::Tensor by_falling_size(const at::Tensor& gated) {
-  const auto sizes = gated.square().to(at::kDouble).sum(1);
+  std::vector<at::Tensor> parts;  // the squares of all tokens would take three times the inputs
+  for (int64_t first = 0; first < gated.size(0); first += kMostPart) {
+    const auto part = gated.narrow(0, first, std::min(kMostPart, gated.size(0) - first));
+    parts.push_back(part.square().to(at::kDouble).sum(1));
+  }
+  const auto sizes = at::cat(parts);
   return std::get<1>(sizes.sort(/*stable=*/true, /*dim=*/0, /*descending=*/true));
 }
 

@@ -16,13 +16,17 @@ namespace {
 
 constexpr double kValueBits = 16;  // of a stored weight or scale
 
+double sparsity_of(const at::Tensor& weight) {
+  const auto kept = static_cast<double>(at::count_nonzero(weight).item<int64_t>());
+  return 1 - kept / static_cast<double>(weight.numel());
+}
+
 CompressedLinear pruned(const LinearInput& input, const at::Tensor& keep,
                         const std::optional<NmPattern>& pattern) {
   CompressedLinear result;
   result.weight = input.weight.masked_fill(keep.logical_not(), 0.0);
   if (!pattern) {
-    const double kept = (result.weight != 0).sum().item<double>();
-    result.bits = unstructured_bits(1 - kept / static_cast<double>(result.weight.numel()));
+    result.bits = unstructured_bits(sparsity_of(result.weight));
     return result;
   }
   result.bits = nm_bits(*pattern);
@@ -47,11 +51,6 @@ at::Tensor mask_of(MaskSource source, double sparsity, const std::optional<NmPat
       return ria_keep_mask(weight, norm, {.sparsity = sparsity, .pattern = pattern});
   }
   return {};
-}
-
-double sparsity_of(const at::Tensor& weight) {
-  const double kept = (weight != 0).sum().item<double>();
-  return 1 - kept / static_cast<double>(weight.numel());
 }
 
 // Of a rounded weight, with the mask of another method where there is one.

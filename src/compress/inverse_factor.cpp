@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <optional>
 #include <vector>
 
 #include "base/error.h"
+#include "base/thread_pool.h"
 #include "compress/metric.h"
 #include "kernels/gemm.h"
 
@@ -100,6 +102,7 @@ bool invert_cholesky_(at::Tensor a) {
     product_(l21_x11.narrow(1, first, width), l21.narrow(1, first, depth),
              x11.narrow(0, first, depth).narrow(1, first, width).t(), kernels::Output::kWrite);
   });
+  l21.reset();  // a quarter of a wide matrix counts
   a21.zero_();
   for_each_strip(rest, [&](int64_t first, int64_t width) {
     const int64_t depth = first + width;  // X22 is zero right of it
@@ -113,43 +116,77 @@ bool invert_cholesky_(at::Tensor a) {
 // What H becomes before it is factored: ones on the diagonal for dead inputs, and of all inputs a
 // share of the diagonal's mean on top.
 struct Prepared {
-  at::Tensor hessian;   // as given
-  at::Tensor dead;      // [in] bool
-  at::Tensor diagonal;  // [in], with ones
+  at::Tensor hessian;          // as given
+  std::vector<int64_t> order;  // that is asked for, and the two below are in
+  at::Tensor dead;             // [in] bool
+  at::Tensor diagonal;         // [in], with ones
   double mean_diagonal = 0;
 };
 
-Prepared prepare(const at::Tensor& hessian, double damp_percent) {
+Prepared prepare(const at::Tensor& hessian, double damp_percent, std::span<const int64_t> order) {
   require_finite_matrix(hessian, "inverse factor: Hessian");
   require(hessian.size(0) == hessian.size(1), "inverse factor: the Hessian must be square, got ",
           hessian.sizes());
   require(damp_percent >= 0 && std::isfinite(damp_percent),
           "inverse factor: damp_percent must not be negative, got ", damp_percent);
+  require(order.empty() || static_cast<int64_t>(order.size()) == hessian.size(0),
+          "inverse factor: ", order.size(), " inputs in order, ", hessian.size(0),
+          " in the Hessian");
   Prepared prepared;
-  prepared.hessian = hessian;
-  prepared.dead = hessian.diagonal() == 0;
-  prepared.diagonal = hessian.diagonal().masked_fill(prepared.dead, 1.0);
+  prepared.hessian = hessian.contiguous();
+  prepared.order.assign(order.begin(), order.end());
+  if (order.empty()) {
+    prepared.order.resize(static_cast<size_t>(hessian.size(0)));
+    std::iota(prepared.order.begin(), prepared.order.end(), 0);
+  }
+  const auto diagonal = hessian.diagonal().index_select(0, at::tensor(prepared.order, at::kLong));
+  prepared.dead = diagonal == 0;
+  prepared.diagonal = diagonal.masked_fill(prepared.dead, 1.0);
   prepared.mean_diagonal = prepared.diagonal.to(at::kDouble).mean().item<double>();
   return prepared;
 }
 
+// Row i and column j are row and column order[n - 1 - i] and order[n - 1 - j] of the matrix.
+at::Tensor in_reverse(const at::Tensor& matrix, const std::vector<int64_t>& order) {
+  const int64_t n = matrix.size(0);
+  const std::vector<int64_t> reverse(order.rbegin(), order.rend());
+  auto result = at::empty({n, n}, at::kFloat);
+  const float* from = matrix.const_data_ptr<float>();
+  float* to = result.mutable_data_ptr<float>();
+  parallel_for(n, [&](int64_t row) {
+    const float* source = from + reverse[static_cast<size_t>(row)] * n;
+    for (size_t col = 0; col < reverse.size(); ++col) {
+      to[row * n + static_cast<int64_t>(col)] = source[reverse[col]];
+    }
+  });
+  return result;
+}
+
+bool is_finite(const at::Tensor& matrix) {
+  const auto [low, high] = matrix.aminmax();  // both are NaN when one entry is
+  return std::isfinite(low.item<float>()) && std::isfinite(high.item<float>());
+}
+
 std::optional<at::Tensor> factor(const Prepared& prepared, double damp_percent) {
   // In reverse order H = (P L P)(P L P)^T with P L P upper, so U = P L^-1 P.
-  at::Tensor reversed = prepared.hessian.flip({0, 1});
+  at::Tensor reversed = in_reverse(prepared.hessian, prepared.order);
   const at::Tensor damped = prepared.diagonal + damp_percent * prepared.mean_diagonal;
   reversed.diagonal().copy_(damped.flip({0}));
   if (!invert_cholesky_(reversed)) return std::nullopt;
-  at::Tensor upper = reversed.flip({0, 1});
-  if (!at::isfinite(upper).all().item<bool>()) return std::nullopt;
-  return upper;
+  // Both dimensions in reverse, where they lie: a second copy of a wide factor counts.
+  float* values = reversed.mutable_data_ptr<float>();
+  std::reverse(values, values + reversed.numel());
+  if (!is_finite(reversed)) return std::nullopt;
+  return reversed;
 }
 
 }  // namespace
 
-InverseFactor inverse_factor(const at::Tensor& hessian, double damp_percent) {
+InverseFactor inverse_factor(const at::Tensor& hessian, double damp_percent,
+                             std::span<const int64_t> order) {
   require(hessian.scalar_type() == at::kFloat, "inverse factor: the Hessian must be float32, got ",
           hessian.scalar_type());
-  const Prepared prepared = prepare(hessian, damp_percent);
+  const Prepared prepared = prepare(hessian, damp_percent, order);
   InverseFactor result{.upper = {}, .dead = prepared.dead, .damp_percent = damp_percent};
   while (true) {
     if (auto upper = factor(prepared, result.damp_percent)) {
@@ -165,7 +202,7 @@ InverseFactor inverse_factor(const at::Tensor& hessian, double damp_percent) {
 }
 
 at::Tensor plain_inverse_factor(const at::Tensor& hessian, double damp_percent) {
-  const Prepared prepared = prepare(hessian.to(at::kDouble), damp_percent);
+  const Prepared prepared = prepare(hessian.to(at::kDouble), damp_percent, {});
   at::Tensor damped = prepared.hessian.clone();
   damped.diagonal().copy_(prepared.diagonal + damp_percent * prepared.mean_diagonal);
   const auto [lower, info] = at::linalg_cholesky_ex(damped);

@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <span>
 
 namespace assay {
 
@@ -21,9 +22,11 @@ struct InverseFactor {
 // H_jj = 1; then delta = damp_percent * mean of the diagonal. Where H + delta I is not positive
 // definite in float32, damp_percent grows tenfold, to 1 at most; then `is_identity`. One Cholesky
 // factorization of H in reverse order and one triangular inverse, by blocks, on kernels/gemm.h:
-// the same bits for any number of threads. Error(kBadInput) on a wrong shape, an entry that is not
-// finite, or a negative damp_percent.
-InverseFactor inverse_factor(const at::Tensor& hessian, double damp_percent);
+// the same bits for any number of threads. `order` says in which order rows and columns are taken
+// (and are in the result); empty = as they are. Memory beside Hessian and result: 7 / 4 of one.
+// Error(kBadInput) on a wrong shape, an entry that is not finite, or a negative damp_percent.
+InverseFactor inverse_factor(const at::Tensor& hessian, double damp_percent,
+                             std::span<const int64_t> order = {});
 
 // The same by three dense factorizations in float64, as the papers write it: the reference of the
 // fast one. Undefined where H + delta I is not positive definite.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <string_view>
 
 #include "base/error.h"
@@ -33,7 +34,9 @@ at::ScalarType save_type(const std::string& name) {
 at::Tensor as_stored(const at::Tensor& tensor, at::ScalarType type, const std::string& name) {
   if (type == at::kFloat) return tensor;
   const auto stored = tensor.to(type).to(at::kFloat);
-  require(at::isfinite(stored).all().item<bool>(), name, ": a value does not fit ", type);
+  const auto [low, high] = stored.aminmax();  // both are NaN when one value is
+  require(std::isfinite(low.item<float>()) && std::isfinite(high.item<float>()), name,
+          ": a value does not fit ", type);
   return stored;
 }
 

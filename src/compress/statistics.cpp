@@ -43,7 +43,8 @@ std::map<std::string_view, InputStatistics> gather_statistics(
       if (wanted.norm) gathered.norm = norms.at(source).norms();
       if (wanted.moments) gathered.moments = moments.at(source).moments();
       if (wanted.hessian) {
-        gathered.second_order = std::make_shared<SecondOrder>(hessians.at(source).hessian());
+        const auto sums = hessians.extract(source);  // ends here: sums and Hessian are as large
+        gathered.second_order = std::make_shared<SecondOrder>(sums.mapped().hessian());
       }
     });
   }

@@ -13,7 +13,7 @@ namespace {
 
 at::Tensor wanda_score(const at::Tensor& weight, const at::Tensor& input_norm) {
   const at::Tensor w = as_metric(weight);
-  return w.abs() * input_norm.to(w.scalar_type());  // [out, in]
+  return w.abs().mul_(input_norm.to(w.scalar_type()));  // [out, in]
 }
 
 // Rows sorted once; a mask for every alpha that the bisection tries.
