@@ -184,7 +184,51 @@ TEST_F(CompressCommand, DryRunPrintsThePlanAndWritesNothing) {
   ASSERT_EQ(done.exit_code, 0) << done.text;
   EXPECT_THAT(done.text, HasSubstr("14 linears of 2 layers"));
   EXPECT_THAT(done.text, HasSubstr("2 sequences, 48 tokens"));
+  EXPECT_THAT(done.text, HasSubstr(" the program, "));
+  EXPECT_THAT(done.text, HasSubstr("on disk      nothing but the result\n"));
   EXPECT_FALSE(fs::exists(folder_ / "out"));
+}
+
+// 64 sequences of 512 tokens: 8 MB of hidden states, of which one batch is 0.5 MB.
+class SpillingCompressCommand : public CompressCommand {
+ protected:
+  void SetUp() override {
+    CompressCommand::SetUp();
+    std::ofstream ids(folder_ / "long.jsonl");
+    for (int row = 0; row < 64; ++row) {
+      ids << '[' << row + 3;
+      for (int i = 1; i < 512; ++i) ids << ", " << (row * 37 + i * 11) % 320;
+      ids << "]\n";
+    }
+  }
+  std::string arguments_ =
+      "tiny --method wanda --calibration ids:long.jsonl --samples 64 --memory_limit 150MB -o out";
+};
+
+TEST_F(SpillingCompressCommand, HiddenStatesGoToDiskAboveTheLimitAndChangeNothing) {
+  const auto planned = run(arguments_ + " --dry-run");
+  ASSERT_EQ(planned.exit_code, 0) << planned.text;
+  EXPECT_THAT(planned.text, HasSubstr("8 MB of hidden states in a temporary file"));
+  const auto done = run(arguments_);
+  ASSERT_EQ(done.exit_code, 0) << done.text;
+  const auto in_memory =
+      run("tiny --method wanda --calibration ids:long.jsonl --samples 64 -o memory");
+  ASSERT_EQ(in_memory.exit_code, 0) << in_memory.text;
+  for (const char* file : {"model.safetensors", "assay_provenance.json"})
+    EXPECT_EQ(read_file(folder_ / "out" / file), read_file(folder_ / "memory" / file)) << file;
+}
+
+// The largest file may have 4 MB: room for the checkpoint, none for the states.
+TEST_F(SpillingCompressCommand, AFullDiskIsOneLineAndFinishedBlocksStay) {
+  fs::create_directories(folder_ / "out.blocks");
+  const auto refused =
+      run_command("trap '' XFSZ; ulimit -f 8192; cd '" + folder_.string() + "' && '" +
+                  ASSAY_BINARY + "' compress " + arguments_ + " --journal always 2>&1");
+  EXPECT_EQ(refused.exit_code, 2) << refused.text;
+  EXPECT_THAT(refused.text, HasSubstr("no room for 8388608 bytes of temporary data"));
+  EXPECT_EQ(std::ranges::count(refused.text, '\n'), 1) << refused.text;
+  EXPECT_FALSE(fs::exists(folder_ / "out"));
+  EXPECT_TRUE(fs::exists(folder_ / "out.blocks"));
 }
 
 TEST_F(CompressCommand, BadInputIsOneLineExitTwoAndNothingIsWritten) {
@@ -205,6 +249,8 @@ TEST_F(CompressCommand, BadInputIsOneLineExitTwoAndNothingIsWritten) {
           "holds 4 sequences, 9 are asked for");
   refused("tiny --method rtn --calibration ids:ids.jsonl -o out", "takes no calibration text");
   refused("nowhere --method rtn -o out", "nowhere");
+  refused("tiny --method rtn --memory_limit 1.5MiB -o out", "memory_limit: 2 MB is not enough");
+  refused("tiny --method rtn --memory_limit 8Gig -o out", "'8Gig' is not a size of memory (8GiB");
 }
 
 TEST_F(CompressCommand, ATargetThatIsNotEmptyIsKeptUnlessReplaced) {

@@ -12,11 +12,13 @@
 #include <set>
 
 #include "app/commands.h"
+#include "app/memory_size.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/thread_pool.h"
 #include "compress/block_journal.h"
 #include "compress/pipeline.h"
+#include "compress/work.h"
 #include "model/export.h"
 
 namespace assay::app {
@@ -33,6 +35,7 @@ struct CompressArguments {
   std::optional<int64_t> length;
   std::optional<uint64_t> seed;
   std::string journal = "auto";
+  std::string memory_limit;  // empty = none
   bool overwrite = false, dry_run = false;
 };
 
@@ -66,52 +69,81 @@ std::optional<CalibrationSet> calibration_of(const CompressArguments& arguments,
                           checkpoint.tokenizer());
 }
 
-struct CalibrationSize {
-  int64_t samples = 0, tokens = 0;
-};
-
 CalibrationSize size_of(const std::optional<CalibrationSet>& calibration) {
-  if (!calibration) return {};
-  return {static_cast<int64_t>(calibration->sequences.size()),
-          calibration->provenance.at("tokens").get<int64_t>()};
+  return calibration ? calibration_size(calibration->sequences) : CalibrationSize{};
 }
 
-CompressionPlan plan_of(const Checkpoint& checkpoint, const MethodConfig& config,
-                        const std::optional<CalibrationSet>& calibration,
-                        const CompressOptions& options) {
-  const auto [samples, tokens] = size_of(calibration);
-  return plan_compression(checkpoint, config, samples, samples == 0 ? 0 : tokens / samples,
-                          options);
+fs::path journal_folder(const CompressArguments& arguments) { return arguments.output + ".blocks"; }
+
+CompressOptions options_of(const CompressArguments& arguments, const Checkpoint& checkpoint,
+                           const MethodConfig& config,
+                           const std::optional<CalibrationSet>& calibration) {
+  CompressOptions options;
+  options.save_dtype = arguments.save_dtype;
+  options.batch_tokens = arguments.batch_tokens;
+  if (!arguments.memory_limit.empty())
+    options.memory_limit = parse_memory_size("--memory_limit", arguments.memory_limit);
+  options.spill_folder = fs::absolute(arguments.output).lexically_normal().parent_path();
+  const double gflop =
+      compression_work(config, checkpoint.config(), size_of(calibration).tokens)
+          .total(checkpoint.config().num_hidden_layers);
+  const bool keeps_journal = arguments.journal == "auto" ? calibration && is_worth_a_journal(gflop)
+                                                         : arguments.journal == "always";
+  if (keeps_journal) options.journal = journal_folder(arguments);
+  return options;
 }
 
-bool keeps_journal(const CompressArguments& arguments, const Checkpoint& checkpoint,
-                   const MethodConfig& config, const std::optional<CalibrationSet>& calibration,
-                   const CompressOptions& options) {
-  if (arguments.journal != "auto") return arguments.journal == "always";
-  return is_worth_a_journal(plan_of(checkpoint, config, calibration, options).gflop);
+double megabytes(int64_t bytes) { return static_cast<double>(bytes) / 1e6; }
+
+// "3400 MB at most, while mlp.down_proj is compressed: 200 the program, ..."
+std::string memory_text(const MemoryPlan& memory) {
+  std::string text = fmt::format("{:.0f} MB at most, {}:", megabytes(memory.bytes), memory.moment);
+  for (const MemoryPart& part : memory.parts) {
+    text += fmt::format("{} {:.0f} {}", &part == &memory.parts.front() ? "" : ",",
+                        megabytes(part.bytes), part.what);
+  }
+  return text;
+}
+
+std::string disk_text(const MemoryPlan& memory, const CompressOptions& options) {
+  std::string text;
+  if (memory.spilled_bytes > 0) {
+    text = fmt::format("{:.0f} MB of {} in a temporary file beside the output",
+                       megabytes(memory.spilled_bytes),
+                       memory.spill.states && memory.spill.gradients ? "hidden states and gradients"
+                       : memory.spill.states                         ? "hidden states"
+                                                                     : "gradients");
+  }
+  if (!options.journal.empty()) {
+    text += (text.empty() ? "" : ", ") + std::string("finished blocks in ") +
+            options.journal.string();
+  }
+  return text.empty() ? "nothing but the result" : text;
 }
 
 void print_plan(const CompressArguments& arguments, const Checkpoint& checkpoint,
                 const MethodConfig& config, const std::optional<CalibrationSet>& calibration,
                 const CompressOptions& options) {
-  const auto [samples, tokens] = size_of(calibration);
-  const auto plan = plan_of(checkpoint, config, calibration, options);
+  const CalibrationSize size = size_of(calibration);
+  const auto plan = plan_compression(checkpoint, config, size, options);
   std::cout << fmt::format(
       "model        {}\n"
       "method       {}   {}\n"
       "compressed   {} linears of {} layers, {:.1f} M weights; embeddings, norms and head {}\n"
       "calibration  {}\n"
-      "memory       {:.0f} MB at most, beside the mapped checkpoint\n"
+      "memory       {}\n"
+      "on disk      {}\n"
       "work         {:.0f} GFLOP of forward passes\n"
       "writes       {:.0f} MB of {} to {}\n",
       checkpoint.description(), describe(config), to_json(config).dump(), plan.num_linears,
       plan.num_layers, static_cast<double>(plan.linear_elements) / 1e6,
       std::holds_alternative<PermuteConfig>(config) ? "are permuted" : "are copied",
       calibration
-          ? fmt::format("{} sequences, {} tokens of {}", samples, tokens, arguments.calibration)
+          ? fmt::format("{} sequences, {} tokens of {}", size.sequences, size.tokens,
+                        arguments.calibration)
           : "none needed",
-      static_cast<double>(plan.memory_bytes) / 1e6, plan.gflop,
-      static_cast<double>(plan.output_bytes) / 1e6, options.save_dtype, arguments.output);
+      memory_text(plan.memory), disk_text(plan.memory, options), plan.gflop,
+      megabytes(plan.output_bytes), options.save_dtype, arguments.output);
 }
 
 std::string megabytes(int64_t bytes) {
@@ -150,22 +182,19 @@ void run(const CompressArguments& arguments) {
   at::set_num_threads(static_cast<int>(num_threads()));
   const MethodConfig config = config_of(arguments);
   const auto checkpoint = Checkpoint::open(resolve_model(arguments.model));
-  CompressOptions options;
-  options.save_dtype = arguments.save_dtype;
-  options.batch_tokens = arguments.batch_tokens;
   const Method& method = method_of(config);
   if (arguments.dry_run) {
-    print_plan(arguments, checkpoint, config, calibration_of(arguments, method, checkpoint),
-               options);
+    const auto calibration = calibration_of(arguments, method, checkpoint);
+    print_plan(arguments, checkpoint, config, calibration,
+               options_of(arguments, checkpoint, config, calibration));
     return;
   }
   // Refuses a target before anything is computed.
-  FolderExport folder(arguments.output, checkpoint.config(), options.save_dtype,
+  FolderExport folder(arguments.output, checkpoint.config(), arguments.save_dtype,
                       arguments.overwrite ? ExistingFolder::kReplace : ExistingFolder::kRefuse);
   const auto calibration = calibration_of(arguments, method, checkpoint);
   const CalibrationSet* given = calibration ? &*calibration : nullptr;
-  const fs::path journal = arguments.output + ".blocks";
-  if (keeps_journal(arguments, checkpoint, config, calibration, options)) options.journal = journal;
+  CompressOptions options = options_of(arguments, checkpoint, config, calibration);
   std::optional<Progress> progress;
   double reported = 0;
   options.on_progress = [&](double done, double total, const std::string& stage) {
@@ -182,7 +211,7 @@ void run(const CompressArguments& arguments) {
   const Tokenizer tokenizer = checkpoint.tokenizer();
   folder.commit(tokenizer.to_tokenizer_json(), tokenizer.to_tokenizer_config(),
                 compression_provenance(checkpoint, config, given, options, report));
-  remove_block_journal(journal);
+  remove_block_journal(journal_folder(arguments));
   print_report(arguments, config, report);
 }
 
@@ -260,6 +289,9 @@ void add_compress_command(CLI::App& program) {
       ->add_option("--batch_tokens", a->batch_tokens,
                    "rows of a forward pass: bounds memory, changes no result")
       ->capture_default_str();
+  command->add_option("--memory_limit", a->memory_limit,
+                      "memory to stay below, as 8GiB or 6GB: hidden states and gradients that are "
+                      "above go to a file beside the output (default: the machine's free memory)");
   command
       ->add_option("--journal", a->journal,
                    "keep finished blocks beside the output, so that a killed run goes on behind "

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "app/commands.h"
+#include "app/memory_size.h"
 #include "app/terminal.h"
 #include "base/file.h"
 #include "base/thread_pool.h"
@@ -17,6 +18,7 @@ struct RunArguments {
   std::string output;
   bool dry_run = false;
   int64_t threads = 0;
+  std::string memory_limit;  // empty = none
   RunOptions options;
 };
 
@@ -24,7 +26,10 @@ void run(const RunArguments& arguments) {
   if (arguments.threads > 0) set_num_threads(arguments.threads);
   Study study = parse_study(read_file(arguments.study), arguments.study);
   if (!arguments.output.empty()) study.output = arguments.output;
-  const Plan plan = make_plan(std::move(study));
+  const int64_t limit = arguments.memory_limit.empty()
+                            ? 0
+                            : parse_memory_size("--memory_limit", arguments.memory_limit);
+  const Plan plan = make_plan(std::move(study), limit);
   const std::string text = plan_text(plan, measured_gflops());
   if (arguments.dry_run) {
     std::cout << text;
@@ -58,6 +63,10 @@ void add_run_command(CLI::App& program) {
                    "tokens of a batch; bounds memory")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
+  command->add_option(
+      "--memory_limit", arguments->memory_limit,
+      "memory that a compression stays below, as 8GiB or 6GB: hidden states and gradients that are "
+      "above go to a file in the output folder (default: the machine's free memory)");
   command->callback([arguments] { run(*arguments); });
 }
 

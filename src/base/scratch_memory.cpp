@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/pages.h"
 
 namespace assay {
 namespace {
@@ -33,11 +34,10 @@ int unnamed_file(const std::filesystem::path& folder, size_t size) {
 
 }  // namespace
 
-ScratchMemory::ScratchMemory(uint64_t bytes, uint64_t memory_limit,
-                             const std::filesystem::path& folder)
-    : size_(static_cast<size_t>(bytes)), is_file_(bytes > memory_limit) {
+ScratchMemory::ScratchMemory(uint64_t bytes, const ScratchPlace& place)
+    : size_(static_cast<size_t>(bytes)), is_file_(place.in_file && bytes > 0) {
   if (size_ == 0) return;
-  const int fd = is_file_ ? unnamed_file(folder, size_) : -1;
+  const int fd = is_file_ ? unnamed_file(place.folder, size_) : -1;
   const int flags = is_file_ ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
   void* data = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, flags, fd, 0);
   const int error = errno;
@@ -45,6 +45,10 @@ ScratchMemory::ScratchMemory(uint64_t bytes, uint64_t memory_limit,
   require(data != MAP_FAILED, "cannot map ", bytes,
           " bytes of temporary data: ", std::strerror(error));
   data_ = static_cast<std::byte*>(data);
+}
+
+void ScratchMemory::let_go(std::span<const std::byte> part) const {
+  if (is_file_) let_go_of_pages(part);
 }
 
 ScratchMemory::~ScratchMemory() {

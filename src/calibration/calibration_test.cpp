@@ -169,6 +169,33 @@ TEST_F(TinyModel, FirstSequencesAreWholeAndDoNotDependOnBatches) {
   }
 }
 
+TEST_F(TinyModel, StatesInAFileAreTheSameBitsAndLeaveNoFile) {
+  const std::vector<std::vector<int32_t>> sequences{{5, 6, 7, 8}, {9, 10}, {11, 12, 13}};
+  const auto embed_tokens = checkpoint_.tensor("model.embed_tokens.weight");
+  const fs::path folder = *folder_ / "states";
+  fs::create_directories(folder);
+  auto in_memory = embed_sequences(embed_tokens, sequences, 4);
+  auto in_file =
+      embed_sequences(embed_tokens, sequences, 4, {.in_file = true, .folder = folder});
+  EXPECT_TRUE(fs::is_empty(folder));
+  const Block block = load_block(checkpoint_, 0);
+  for (int pass = 0; pass < 2; ++pass) {
+    pass_through_(block, checkpoint_.config(), in_memory);
+    pass_through_(block, checkpoint_.config(), in_file);
+    ASSERT_EQ(in_file.size(), 3u);
+    for (size_t i = 0; i < in_file.size(); ++i) {
+      EXPECT_TRUE(in_file[i].states->is_file());
+      EXPECT_TRUE(at::equal(in_memory[i].hidden, in_file[i].hidden)) << i;
+    }
+  }
+  const auto parts = first_sequences(in_file, 5);
+  in_file.clear();  // views keep the file
+  EXPECT_TRUE(at::equal(parts[1].hidden, in_memory[1].hidden));
+  EXPECT_THROW(embed_sequences(embed_tokens, sequences, 4,
+                               {.in_file = true, .folder = folder / "nowhere"}),
+               Error);
+}
+
 TEST_F(TinyModel, AnInputThatIsNotFiniteNamesTheLinear) {
   auto batches = embed_sequences(checkpoint_.tensor("model.embed_tokens.weight"), {{5, 6}}, 8);
   batches[0].hidden[1][3] = NAN;

@@ -19,7 +19,7 @@ uint64_t GradientStore::bytes(const ModelConfig& config, const GradientOptions& 
 GradientStore::GradientStore(const Checkpoint& checkpoint,
                              const std::vector<std::vector<int32_t>>& sequences, GradientNorm norm,
                              const GradientOptions& options)
-    : scratch_(bytes(checkpoint.config(), options), options.memory_limit, options.spill_folder) {
+    : scratch_(bytes(checkpoint.config(), options), options.place) {
   std::byte* next = scratch_.bytes().data();
   const std::byte* end = next + scratch_.bytes().size();
   losses_ = aggregate_gradients(
@@ -30,6 +30,7 @@ GradientStore::GradientStore(const Checkpoint& checkpoint,
           fail(ErrorKind::kInternal, "gradient store: more gradients than the model has weights");
         auto view = at::from_blob(next, kept.sizes(), kept.scalar_type());
         view.copy_(kept);
+        scratch_.let_go({next, kept.nbytes()});
         views_[linear_weight_name(layer, linear)] = view;
         next += kept.nbytes();
       },
@@ -41,6 +42,7 @@ at::Tensor GradientStore::gradient(int64_t layer, std::string_view linear) const
   if (found == views_.end()) {
     fail(ErrorKind::kInternal, "gradient store: no gradient of layer ", layer, " ", linear);
   }
+  scratch_.let_go(scratch_.bytes());
   return found->second;
 }
 

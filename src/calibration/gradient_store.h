@@ -17,13 +17,14 @@ namespace assay {
 
 class GradientStore {
  public:
-  // Runs aggregate_gradients and keeps one of its norms; memory_limit and spill_folder hold for the
-  // hidden states and for what is kept, each. Errors as there.
+  // Runs aggregate_gradients and keeps one of its norms, where options.place says for the hidden
+  // states too. Errors as there.
   GradientStore(const Checkpoint& checkpoint, const std::vector<std::vector<int32_t>>& sequences,
                 GradientNorm norm, const GradientOptions& options = {});
 
   // [out_features, in_features] float32, float16 with a reference_scale: a view into the store, not
-  // to be written to, valid while the store lives. Error(kInternal) where there is no such linear.
+  // to be written to, valid while the store lives. Of a store in a file those asked for before
+  // leave memory. Error(kInternal) where there is no such linear.
   at::Tensor gradient(int64_t layer, std::string_view linear) const;
 
   int64_t num_samples() const { return static_cast<int64_t>(losses_.size()); }

@@ -40,8 +40,7 @@ class Boundaries {
       : width_(config.hidden_size), first_rows_{0} {
     for (const auto& ids : sequences)
       first_rows_.push_back(first_rows_.back() + static_cast<int64_t>(ids.size()));
-    scratch_.emplace(gradient_state_bytes(config, first_rows_.back()), options.memory_limit,
-                     options.spill_folder);
+    scratch_.emplace(gradient_state_bytes(config, first_rows_.back()), options.place);
   }
 
   // [rows, hidden_size] float32, a view
@@ -49,6 +48,12 @@ class Boundaries {
     const int64_t first = boundary * first_rows_.back() + first_rows_[sample];
     auto* data = reinterpret_cast<float*>(scratch_->bytes().data()) + first * width_;
     return at::from_blob(data, {first_rows_[sample + 1] - first_rows_[sample], width_}, at::kFloat);
+  }
+
+  // They are not needed until another block is passed.
+  void let_go(int64_t boundary, size_t sample) const {
+    const auto states = at(boundary, sample);
+    scratch_->let_go({static_cast<const std::byte*>(states.const_data_ptr()), states.nbytes()});
   }
 
  private:
@@ -328,6 +333,7 @@ class Run {
         boundaries_.at(0, sample).copy_(
             embed(embed_tokens, forest_of_sequences({sequences_[sample]})));
       });
+      boundaries_.let_go(0, sample);
     }
   }
 
@@ -338,6 +344,8 @@ class Run {
                                      boundaries_.at(layer, sample));
       require(is_finite(out), "the hidden states of sample ", sample, " are not finite");
       boundaries_.at(layer + 1, sample).copy_(out);
+      boundaries_.let_go(layer, sample);
+      boundaries_.let_go(layer + 1, sample);
       advance(block_products(config_), sample, "forward, layer " + of_layers(layer));
     }
   }
@@ -350,6 +358,7 @@ class Run {
       losses.push_back(head.run_(states, sequences_[sample]));
       require(std::isfinite(losses.back()) && is_finite(states), "the loss of sample ", sample,
               " or its gradient is not finite");
+      boundaries_.let_go(config_.num_hidden_layers, sample);
       advance(
           2 * static_cast<double>(config_.vocab_size) * static_cast<double>(config_.hidden_size),
           sample, "loss");
@@ -371,6 +380,8 @@ class Run {
           [&](std::string_view linear, const at::Tensor& g) { sums.at(linear).add(g); });
       require(is_finite(d_in), "the gradient of sample ", sample, " is not finite");
       boundaries_.at(layer, sample).copy_(d_in);
+      boundaries_.let_go(layer, sample);
+      boundaries_.let_go(layer + 1, sample);
       advance(3 * block_products(config_) - down_products(config_), sample,
               "backward, layer " + of_layers(layer));
     }

@@ -9,18 +9,18 @@
 // The chain rule is written out block by block in the project's own products (kernels/gemm.h,
 // kernels/backward.h), so all results are the same bits for any number of threads. At any time one
 // block's weights, the aggregates of one block and the activations of one sample are held; the
-// hidden states between all blocks are held for all samples, in a file above a limit.
+// hidden states between all blocks are held for all samples, in memory or in a file.
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/scratch_memory.h"
 #include "model/checkpoint.h"
 
 namespace assay {
@@ -54,8 +54,7 @@ class GradientSums {
 };
 
 struct GradientOptions {
-  uint64_t memory_limit = uint64_t{4} << 30;  // bytes of hidden states that may stay in memory
-  std::filesystem::path spill_folder = {};    // of the file above it; empty = the system's
+  ScratchPlace place = {};  // of the hidden states between blocks
   // Set, sums are kept as in the reference (GradientSums).
   std::optional<double> reference_scale = std::nullopt;
   // Told after every sample of every pass, in GFLOP of products, with what is being done.

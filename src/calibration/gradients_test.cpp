@@ -255,7 +255,7 @@ TEST_F(Gradients, AreTheSameBitsForAnyThreadsAndOnDisk) {
   set_num_threads(2);
   expect_same_bits(one, gathered(checkpoint, sequences));
   expect_same_bits(one,
-                   gathered(checkpoint, sequences, {.memory_limit = 0, .spill_folder = *folder_}));
+                   gathered(checkpoint, sequences, {.place = {.in_file = true, .folder = *folder_}}));
   set_num_threads(before);
   EXPECT_EQ(gradient_state_bytes(checkpoint.config(), 170), 4u * 4 * 170 * 48);
 }
@@ -300,8 +300,8 @@ TEST_F(Gradients, AreKeptForTheWholeModelInMemoryAndOnDisk) {
   const auto checkpoint = open("untied");
   const std::vector<std::vector<int32_t>> sequences{some_ids(20, 1), some_ids(9, 2)};
   const auto expected = gathered(checkpoint, sequences);
-  for (const uint64_t limit : {uint64_t{0}, uint64_t{1} << 30}) {
-    const GradientOptions options{.memory_limit = limit, .spill_folder = *folder_};
+  for (const bool in_file : {false, true}) {
+    const GradientOptions options{.place = {.in_file = in_file, .folder = *folder_}};
     const GradientStore l1(checkpoint, sequences, GradientNorm::kL1, options),
         l2(checkpoint, sequences, GradientNorm::kL2, options);
     EXPECT_EQ(l1.num_samples(), 2);

@@ -7,20 +7,40 @@
 #include "base/error.h"
 
 namespace assay {
+namespace {
+
+// Each batch's view into one piece of memory for all, filled with the embeddings of its tokens.
+void embed_into(const std::shared_ptr<const ScratchMemory>& states, const at::Tensor& embed_tokens,
+                std::vector<CalibrationBatch>& batches) {
+  const int64_t width = embed_tokens.size(1);
+  auto* next = reinterpret_cast<float*>(states->bytes().data());
+  for (CalibrationBatch& batch : batches) {
+    const auto rows = static_cast<int64_t>(batch.forest.ids.size());
+    batch.states = states;
+    batch.hidden = at::from_blob(
+        next, {rows, width}, [states](void* /*data*/) { /* ends with the last view */ },
+        at::kFloat);
+    batch.hidden.copy_(embed(embed_tokens, batch.forest));
+    let_go(batch);
+    next += rows * width;
+  }
+}
+
+}  // namespace
 
 std::vector<CalibrationBatch> embed_sequences(const at::Tensor& embed_tokens,
                                               const std::vector<std::vector<int32_t>>& sequences,
-                                              int64_t batch_tokens) {
+                                              int64_t batch_tokens, const ScratchPlace& place) {
   std::vector<CalibrationBatch> batches;
   std::vector<std::vector<int32_t>> together;
-  int64_t rows = 0;
+  int64_t rows = 0, all_rows = 0;
   const auto finish_batch = [&] {
     if (together.empty()) return;
     CalibrationBatch& batch = batches.emplace_back();
     batch.forest = forest_of_sequences(together);
     for (const auto& ids : together)
       batch.sequence_rows.push_back(static_cast<int64_t>(ids.size()));
-    batch.hidden = embed(embed_tokens, batch.forest);
+    all_rows += rows;
     together.clear();
     rows = 0;
   };
@@ -31,7 +51,16 @@ std::vector<CalibrationBatch> embed_sequences(const at::Tensor& embed_tokens,
     rows += static_cast<int64_t>(ids.size());
   }
   finish_batch();
+  const auto bytes =
+      static_cast<uint64_t>(all_rows * embed_tokens.size(1)) * sizeof(float);
+  embed_into(std::make_shared<const ScratchMemory>(bytes, place), embed_tokens, batches);
   return batches;
+}
+
+void let_go(const CalibrationBatch& batch) {
+  if (batch.states == nullptr) return;  // a tensor of its own
+  batch.states->let_go({static_cast<const std::byte*>(batch.hidden.const_data_ptr()),
+                        static_cast<size_t>(batch.hidden.nbytes())});
 }
 
 std::vector<CalibrationBatch> first_sequences(const std::vector<CalibrationBatch>& batches,
@@ -50,6 +79,7 @@ std::vector<CalibrationBatch> first_sequences(const std::vector<CalibrationBatch
     part.sequence_rows.assign(batch.sequence_rows.begin(),
                               batch.sequence_rows.begin() + static_cast<int64_t>(count));
     part.hidden = batch.hidden.narrow(0, 0, rows);
+    part.states = batch.states;
     left -= rows;
   }
   return first;
@@ -70,6 +100,7 @@ void observe_block_inputs(const Block& block, const ModelConfig& config,
                    if (first_with_same_input(linear) != linear) return;
                    in_context(linear, [&] { observe(linear, input, batch.sequence_rows); });
                  });
+    let_go(batch);
   }
 }
 
@@ -94,8 +125,10 @@ std::map<std::string_view, at::Tensor> block_input_norms(
 
 void pass_through_(const Block& block, const ModelConfig& config,
                    std::vector<CalibrationBatch>& batches) {
-  for (CalibrationBatch& batch : batches)
-    batch.hidden = block_forward(block, config, batch.forest, batch.hidden);
+  for (CalibrationBatch& batch : batches) {
+    batch.hidden.copy_(block_forward(block, config, batch.forest, batch.hidden));
+    let_go(batch);
+  }
 }
 
 }  // namespace assay

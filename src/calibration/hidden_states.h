@@ -1,15 +1,17 @@
 #pragma once
 // The calibration sequences on their way through a model, block by block: every hidden state is
-// held, one block's weights are.
+// held, in memory or in a file, and one block's weights are in memory.
 
 #include <ATen/core/Tensor.h>
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "base/scratch_memory.h"
 #include "calibration/input_norms.h"
 #include "model/block.h"
 
@@ -19,14 +21,22 @@ namespace assay {
 struct CalibrationBatch {
   TokenForest forest;
   std::vector<int64_t> sequence_rows;
-  at::Tensor hidden;  // [rows, hidden_size] float32: input of the next block
+  // [rows, hidden_size] float32: input of the next block. A view into what holds the states of all
+  // batches; copies of a batch share it, and pass_through_ writes to it.
+  at::Tensor hidden;
+  std::shared_ptr<const ScratchMemory> states = {};
 };
 
 // Embeds the sequences, in order, at most `batch_tokens` rows a batch (a longer sequence is a batch
-// of its own).
+// of its own). Error(kBadInput): an empty sequence, an id outside the vocabulary, no room on disk
+// for the states.
 std::vector<CalibrationBatch> embed_sequences(const at::Tensor& embed_tokens,
                                               const std::vector<std::vector<int32_t>>& sequences,
-                                              int64_t batch_tokens);
+                                              int64_t batch_tokens, const ScratchPlace& place = {});
+
+// The batch's states are not needed for a while: those in a file leave memory until then. What goes
+// through all batches does so behind each, so that one batch is in memory.
+void let_go(const CalibrationBatch& batch);
 
 // The first sequences, whole, that together hold at least `tokens` tokens; all where there are not
 // so many. Which they are does not depend on how sequences were cut into batches.
@@ -50,7 +60,7 @@ std::map<std::string_view, at::Tensor> block_input_norms(
     const Block& block, const ModelConfig& config, const std::vector<CalibrationBatch>& batches,
     NormSum sum);
 
-// The hidden states behind the block.
+// The hidden states behind the block, in place.
 void pass_through_(const Block& block, const ModelConfig& config,
                    std::vector<CalibrationBatch>& batches);
 

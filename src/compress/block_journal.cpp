@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <functional>
 #include <set>
 #include <system_error>
 
@@ -22,8 +23,10 @@ std::span<const std::byte> bytes_of(const at::Tensor& tensor) {
 
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
+// `written` is told the index of each tensor that is in the file.
 void write_tensors(const fs::path& path, const NamedTensors& tensors,
-                   const std::map<std::string, std::string>& metadata) {
+                   const std::map<std::string, std::string>& metadata,
+                   const std::function<void(size_t)>& written = {}) {
   std::vector<TensorDeclaration> declared;
   for (const auto& [name, tensor] : tensors) {
     TensorDeclaration declaration{name, dtype_named("F32"), {}};
@@ -33,9 +36,10 @@ void write_tensors(const fs::path& path, const NamedTensors& tensors,
     declared.push_back(std::move(declaration));
   }
   SafetensorsWriter writer(path, std::move(declared), metadata);
-  for (const auto& [name, tensor] : tensors) {
-    const auto values = tensor.contiguous();
-    writer.write(name, bytes_of(values));
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const auto values = tensors[i].second.contiguous();
+    writer.write(tensors[i].first, bytes_of(values));
+    if (written) written(i);
   }
   writer.commit();
 }
@@ -133,12 +137,15 @@ void BlockJournal::read_states(std::vector<CalibrationBatch>& batches) const {
   in_context(path.string(), [&] {
     const SafetensorsFile file = open_safetensors(path);
     for (size_t i = 0; i < batches.size(); ++i) {
-      auto states = tensor_of(file, named(file, std::to_string(i)));
+      const SafetensorsTensor& stored = named(file, std::to_string(i));
+      const auto states = tensor_of(file, stored);
       if (states.sizes() != batches[i].hidden.sizes()) {
         fail(ErrorKind::kCorruptFile, "states of batch ", i, " are ", states.sizes(), ", expected ",
              batches[i].hidden.sizes());
       }
-      batches[i].hidden = std::move(states);
+      batches[i].hidden.copy_(states);
+      let_go(batches[i]);
+      file.mapping->let_go(file.bytes(stored));
     }
   });
 }
@@ -149,7 +156,8 @@ void BlockJournal::add(const FinishedBlock& block, const std::vector<Calibration
     for (size_t i = 0; i < batches.size(); ++i) {
       states.emplace_back(std::to_string(i), batches[i].hidden);
     }
-    write_tensors(states_file(num_finished_), states, {{"identity", identity_}});
+    write_tensors(states_file(num_finished_), states, {{"identity", identity_}},
+                  [&](size_t i) { let_go(batches[i]); });
   }
   Json order = Json::array();
   for (const auto& [name, tensor] : block.tensors) order.push_back(name);

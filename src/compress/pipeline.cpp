@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 #include <memory>
 #include <optional>
@@ -10,12 +12,15 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/pages.h"
 #include "base/version.h"
 #include "calibration/gradient_store.h"
 #include "calibration/hidden_states.h"
 #include "compress/block_journal.h"
 #include "compress/compress_block.h"
 #include "compress/compress_linear.h"
+#include "compress/error_energy.h"
+#include "compress/memory_plan.h"
 #include "compress/save_dtype.h"
 #include "compress/shared_work.h"
 #include "compress/statistics.h"
@@ -27,13 +32,17 @@
 namespace assay {
 namespace {
 
-// ||stored - weight||_F / ||weight||_F
+// ||stored - weight||_F / ||weight||_F, some rows at a time: a copy of a wide linear counts.
 double relative_error(const at::Tensor& weight, const at::Tensor& stored) {
-  const auto frobenius = [](const at::Tensor& t) {
-    return t.to(at::kDouble).norm().item<double>();
-  };
-  const double norm = frobenius(weight);
-  return norm == 0 ? 0 : frobenius(stored - weight) / norm;
+  constexpr int64_t kRows = 256;
+  double squares = 0, errors = 0;
+  for (int64_t first = 0; first < weight.size(0); first += kRows) {
+    const int64_t count = std::min(kRows, weight.size(0) - first);
+    const at::Tensor rows = weight.narrow(0, first, count);
+    squares += sum_of_squares(rows);
+    errors += sum_of_squares(stored.narrow(0, first, count) - rows);
+  }
+  return squares == 0 ? 0 : std::sqrt(errors / squares);
 }
 
 // All that the results depend on.
@@ -88,12 +97,15 @@ class Run {
     require(calibration != nullptr && !calibration->sequences.empty(), "method ",
             method_of(config).name, " needs calibration text");
     sequences_ = calibration->sequences;
+    spill_ = plan_memory(checkpoint, config, calibration_size(sequences_), options).spill;
     batches_ = embedded();
+    return_freed_memory();
   }
 
   CompressionReport walk() {
     const int64_t num_layers = checkpoint_.config().num_hidden_layers;
-    const CompressionWork cost = compression_work(config_, checkpoint_.config(), num_tokens());
+    const CompressionWork cost =
+        compression_work(config_, checkpoint_.config(), calibration_size(sequences_).tokens);
     total_ = cost.total(num_layers);
     const int64_t first = journal_ ? take_over_finished_blocks(cost) : 0;
     if (first < num_layers) {
@@ -103,23 +115,20 @@ class Run {
     }
     for (int64_t layer = first; layer < num_layers; ++layer) {
       in_context("layer " + std::to_string(layer), [&] { walk_block(layer, cost); });
+      return_freed_memory();
       if (!journal_) continue;
       const bool is_last = layer + 1 == num_layers;
       journal_->add(current_, is_last ? std::vector<CalibrationBatch>() : batches_);
       current_ = {};
     }
+    batches_.clear();
+    gradients_.reset();
     copy_the_rest();
     report_.kv_cache = cache_report(checkpoint_, config_);
     return std::move(report_);
   }
 
  private:
-  int64_t num_tokens() const {
-    int64_t tokens = 0;
-    for (const auto& ids : sequences_) tokens += static_cast<int64_t>(ids.size());
-    return tokens;
-  }
-
   // What an earlier, killed run finished; the number of its blocks.
   int64_t take_over_finished_blocks(const CompressionWork& cost) {
     const int64_t num_layers = checkpoint_.config().num_hidden_layers;
@@ -143,7 +152,8 @@ class Run {
 
   std::vector<CalibrationBatch> embedded() const {
     return embed_sequences(checkpoint_.tensor("model.embed_tokens.weight"), sequences_,
-                           options_.batch_tokens);
+                           options_.batch_tokens,
+                           {.in_file = spill_.states, .folder = options_.spill_folder});
   }
 
   std::string stage_of(int64_t layer) const {
@@ -160,7 +170,8 @@ class Run {
   // One backward pass through the dense model before the first block is compressed.
   void gather_gradients(const CompressionWork& cost) {
     const auto config = config_of_gblm();
-    GradientOptions options;
+    GradientOptions options{
+        .place = {.in_file = spill_.gradients, .folder = options_.spill_folder}};
     if (config.parity_half) options.reference_scale = config.alpha;
     double told = 0;
     options.on_progress = [&](double done, double all, const std::string& stage) {
@@ -214,6 +225,7 @@ class Run {
       });
       advance(cost.outliers, stage_of(layer) + ": outliers counted");
     }
+    batches_.clear();  // before the same is held again
     batches_ = embedded();
     return percents;
   }
@@ -247,7 +259,11 @@ class Run {
           statistics[linear].gradient = gradients_->gradient(layer, linear);
           statistics[linear].num_samples = gradients_->num_samples();
         }
-        linear_of(block, linear) = Linear(finish_linear(layer, linear, statistics.at(linear)));
+        // What no later linear reads is let go: the dense weight, and statistics behind their last.
+        linear_of(block, linear) = Linear();
+        const at::Tensor stored = finish_linear(layer, linear, statistics.at(linear));
+        statistics.erase(linear);
+        linear_of(block, linear) = Linear(stored);
         advance(cost.compress / 7, stage + ": " + std::string(linear));
       }
     }
@@ -314,7 +330,7 @@ class Run {
     report.tensor = name;
     report.rows = weight.size(0);
     report.cols = weight.size(1);
-    report.zeros = (stored == 0).sum().item<int64_t>();
+    report.zeros = stored.numel() - at::count_nonzero(stored).item<int64_t>();
     report.bits = result.bits;
     report.weight_error = relative_error(result.target.defined() ? result.target : weight, stored);
     report.levels_per_group = result.levels_per_group;
@@ -345,6 +361,7 @@ class Run {
   at::ScalarType type_;
   Needs needs_;
   std::vector<std::vector<int32_t>> sequences_;  // of calibration
+  Spill spill_;
   std::vector<CalibrationBatch> batches_;
   std::shared_ptr<const GradientStore> gradients_;
   std::optional<BlockJournal> journal_;

@@ -382,6 +382,106 @@ TEST_F(Pipeline, ResultsDependNeitherOnBatchesNorOnThreads) {
   }
 }
 
+// The plan with one batch of one sequence in memory at a time, under the largest limit that puts
+// everything on disk that can be.
+MemoryPlan spilling_plan(const Checkpoint& checkpoint, const Json& settings,
+                         CompressOptions& options) {
+  const MethodConfig config = method_config(settings);
+  const CalibrationSize size = calibration_size(kSequences);
+  options.batch_tokens = 1;
+  MemoryPlan plan = plan_memory(checkpoint, config, size, options);
+  EXPECT_FALSE(plan.spill.states || plan.spill.gradients);
+  EXPECT_EQ(plan.spilled_bytes, 0);
+  while (!plan.spill.states) {
+    options.memory_limit = plan.bytes - 1;
+    plan = plan_memory(checkpoint, config, size, options);
+    EXPECT_LE(plan.bytes, options.memory_limit);
+  }
+  return plan;
+}
+
+TEST_F(Pipeline, WhatGoesToDiskChangesNoBit) {
+  const fs::path folder = folder_->string() + "_spill";
+  for (const Json& settings :
+       {Json{{"method", "wanda"}, {"sparsity", 0.6}}, Json{{"method", "sparsegpt"}, {"bits", 4}},
+        Json{{"method", "gptq"}, {"bits", 3}, {"true_sequential", true}},
+        Json{{"method", "gblm"}, {"sparsity", 0.4}}, Json{{"method", "dsnot"}, {"sparsity", 0.5}},
+        Json{{"method", "owl"}, {"by", "wanda"}, {"sparsity", 0.5}},
+        Json{{"method", "awq"}, {"bits", 3}, {"group_size", 32}, {"search_tokens", 9}},
+        Json{{"method", "smoothquant"}}}) {
+    SCOPED_TRACE(settings.dump());
+    CompressOptions options;
+    const MemoryPlan plan = spilling_plan(checkpoint_, settings, options);
+    const bool gradients = settings["method"] == "gblm";
+    EXPECT_EQ(plan.spill.gradients, gradients);
+    // 16 tokens of 64 channels; for GBLM at 4 boundaries too, and a gradient a weight.
+    EXPECT_EQ(plan.spilled_bytes,
+              4 * 16 * 64 + (gradients ? 4 * 4 * 16 * 64 + 4 * 3 * (12288 + 3 * 8192) : 0));
+    const Result in_memory = run(settings, {.batch_tokens = 1});
+    options.spill_folder = folder;  // is not there: what was asked for is a file
+    try {
+      run(settings, options);
+      ADD_FAILURE() << "no error";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind, ErrorKind::kBadInput);
+      EXPECT_THAT(e.what(), testing::HasSubstr("cannot make a temporary file"));
+    }
+    fs::create_directories(folder);
+    const Result on_disk = run(settings, options);
+    EXPECT_TRUE(fs::is_empty(folder));
+    fs::remove_all(folder);
+    for (const auto& [name, tensor] : in_memory.tensors)
+      EXPECT_TRUE(at::equal(tensor, on_disk.tensors.at(name))) << name;
+    EXPECT_EQ(to_json(in_memory.report), to_json(on_disk.report));
+  }
+}
+
+TEST_F(Pipeline, ALimitThatIsTooSmallSaysWhatIsNeeded) {
+  const Json settings{{"method", "wanda"}};
+  CompressOptions options;
+  options.memory_limit = spilling_plan(checkpoint_, settings, options).bytes - 1;
+  CalibrationSet calibration;
+  calibration.sequences = kSequences;
+  try {
+    compress(checkpoint_, method_config(settings), &calibration,
+             [](const std::string&, const at::Tensor&) {}, options);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind, ErrorKind::kBadInput);
+    EXPECT_THAT(e.what(), testing::HasSubstr("MB are needed while "));
+  }
+}
+
+// Killed in memory, taken up again with its states in a file: where they lie is no part of what a
+// journal belongs to. A disk without room for them leaves finished blocks as they are.
+TEST_F(Pipeline, AKilledRunGoesOnWithStatesOnDisk) {
+  const Json settings{{"method", "sparsegpt"}, {"sparsity", 0.6}};
+  const Result whole = run(settings, {.batch_tokens = 1});
+  CompressOptions in_memory, on_disk;
+  in_memory.journal = on_disk.journal = folder_->string() + "_blocks";
+  in_memory.batch_tokens = 1;
+  EXPECT_TRUE(spilling_plan(checkpoint_, settings, on_disk).spill.states);
+  struct Killed {};
+  const auto dies = [&](const std::string& name, const at::Tensor&) {
+    if (name == "model.layers.2.mlp.up_proj.weight") throw Killed();
+  };
+  CalibrationSet calibration;
+  calibration.sequences = kSequences;
+  EXPECT_THROW(compress(checkpoint_, method_config(settings), &calibration, dies, in_memory),
+               Killed);
+  on_disk.spill_folder = "/no/such/folder";
+  EXPECT_THROW(compress(checkpoint_, method_config(settings), &calibration, dies, on_disk), Error);
+  on_disk.spill_folder.clear();
+  std::vector<std::string> stages;
+  on_disk.on_progress = [&](double, double, const std::string& stage) { stages.push_back(stage); };
+  const Result resumed = run(settings, on_disk);
+  for (const auto& [name, tensor] : whole.tensors)
+    EXPECT_TRUE(at::equal(tensor, resumed.tensors.at(name))) << name;
+  EXPECT_EQ(to_json(whole.report), to_json(resumed.report));
+  EXPECT_EQ(stages.at(1), "layer 2 of 3: of an earlier run");
+  remove_block_journal(on_disk.journal);
+}
+
 // Killed while block 2 is written, then run again: the same tensors and report, and blocks 0 and 1
 // are not computed a second time.
 TEST_F(Pipeline, AKilledRunGoesOnBehindTheLastFinishedBlock) {
@@ -480,13 +580,14 @@ TEST_F(Pipeline, PermutationKeepsTheFunction) {
 
 TEST_F(Pipeline, SaysWhatItWillDoAndHowFarItIs) {
   const auto config = method_config({{"method", "wanda"}});
-  const auto plan = plan_compression(checkpoint_, config, 3, 7, {});
+  const CalibrationSize size{.sequences = 3, .tokens = 21, .longest = 7};
+  const auto plan = plan_compression(checkpoint_, config, size, {});
   // Per layer q and o 64 x 64, k and v 32 x 64, gate, up and down 64 x 128.
   EXPECT_EQ(plan.linear_elements, 3 * (2 * 64 * 64 + 2 * 32 * 64 + 3 * 64 * 128));
   EXPECT_EQ(plan.num_linears, 21);
   EXPECT_EQ(plan.calibration_tokens, 21);
-  EXPECT_GT(plan.memory_bytes, 21 * 64 * 4);
-  EXPECT_EQ(plan_compression(checkpoint_, method_config({{"method", "rtn"}}), 3, 7, {})
+  EXPECT_GT(plan.memory.bytes, 21 * 64 * 4);
+  EXPECT_EQ(plan_compression(checkpoint_, method_config({{"method", "rtn"}}), size, {})
                 .calibration_tokens,
             0);
 

@@ -147,7 +147,8 @@ std::vector<double> SharedWork::outlier_percents(
   return take(outliers_, outliers_part(config), compute);
 }
 
-int64_t shared_bytes(std::span<const MethodConfig> configs, const ModelConfig& model) {
+int64_t shared_bytes(std::span<const MethodConfig> configs, const ModelConfig& model,
+                     const Spill& spill) {
   const int64_t hidden = model.hidden_size, heads = model.num_attention_heads * model.head_dim,
                 mlp = model.intermediate_size;
   int64_t bytes = 0;
@@ -156,12 +157,11 @@ int64_t shared_bytes(std::span<const MethodConfig> configs, const ModelConfig& m
     if (part.kind == SharedKind::kFirstBlock && wanted_statistics(user).hessian) {
       bytes += 2 * 4 * (2 * hidden * hidden + heads * heads + mlp * mlp);  // and their factors
     }
-    if (part.kind == SharedKind::kGradients) {
+    if (part.kind == SharedKind::kGradients && !spill.gradients) {
       GradientOptions options;
       if (const auto* gblm = std::get_if<GblmConfig>(&user); gblm != nullptr && gblm->parity_half)
         options.reference_scale = gblm->alpha;
-      bytes += static_cast<int64_t>(
-          std::min(options.memory_limit, GradientStore::bytes(model, options)));
+      bytes += static_cast<int64_t>(GradientStore::bytes(model, options));
     }
   }
   return bytes;

@@ -20,6 +20,7 @@
 
 #include "calibration/gradient_store.h"
 #include "compress/compress_linear.h"
+#include "compress/memory_plan.h"
 #include "compress/statistics.h"
 #include "compress/work.h"
 
@@ -66,8 +67,9 @@ class SharedWork {
   std::map<std::string, std::vector<double>> outliers_;
 };
 
-// Bytes that SharedWork holds between variants at the most.
-int64_t shared_bytes(std::span<const MethodConfig> configs, const ModelConfig& model);
+// Bytes that SharedWork holds between variants at the most; `spill` says what lies in files.
+int64_t shared_bytes(std::span<const MethodConfig> configs, const ModelConfig& model,
+                     const Spill& spill = {});
 
 // Of a compression, what is left out where the part is there already; that of one block's
 // statistics is not counted.

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "calibration/gradient_store.h"
+#include "calibration/gradients.h"
 #include "model/block.h"
 
 namespace assay {
@@ -61,24 +61,6 @@ CompressionWork compression_work(const MethodConfig& config, const ModelConfig& 
   work.gather += rows * inputs / 1e9 / work.num_gathers;
   work.compress += (2 * cubes / 3 + sweeps) / 1e9;
   return work;
-}
-
-int64_t statistics_bytes(const MethodConfig& config, const ModelConfig& model, int64_t tokens) {
-  const Needs needs = needs_of(config);
-  const int64_t heads = model.num_attention_heads * model.head_dim, mlp = model.intermediate_size;
-  const int64_t hidden = model.hidden_size, largest = std::max({heads, mlp, hidden});
-  int64_t bytes = 0;
-  if (needs.hessian) {
-    bytes += 4 * (2 * hidden * hidden + heads * heads + mlp * mlp + 4 * largest * largest);
-  }
-  if (needs.inputs) bytes += 4 * (tokens * (2 * hidden + heads + mlp) + mlp * mlp / 2);
-  if (needs.gradients) {
-    const GradientOptions options;
-    bytes +=
-        static_cast<int64_t>(std::min(options.memory_limit, GradientStore::bytes(model, options)) +
-                             std::min(options.memory_limit, gradient_state_bytes(model, tokens)));
-  }
-  return bytes;
 }
 
 }  // namespace assay

@@ -33,9 +33,4 @@ struct CompressionWork {
 CompressionWork compression_work(const MethodConfig& config, const ModelConfig& model,
                                  int64_t tokens);
 
-// Memory beside weights and hidden states: the Hessians of a block's four inputs, and four copies
-// of the largest while it is factored; AWQ's inputs of a block; the gradients of the whole model
-// and the hidden states between all blocks, as far as they stay in memory.
-int64_t statistics_bytes(const MethodConfig& config, const ModelConfig& model, int64_t tokens);
-
 }  // namespace assay

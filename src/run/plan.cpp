@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <span>
 
+#include "base/available_memory.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "compress/plan.h"
@@ -35,15 +36,24 @@ int64_t model_memory(const ModelConfig& c) {
 }
 
 // Of the variant that needs the most.
-int64_t compress_memory(const ModelConfig& c, const std::optional<StudyCalibration>& calibration,
-                        const std::vector<MethodConfig>& methods) {
-  const int64_t tokens = calibration ? calibration->samples * calibration->length : 0;
-  int64_t statistics = 0;
-  for (const MethodConfig& method : methods)
-    statistics = std::max(statistics, statistics_bytes(method, c, tokens));
-  // The decoded block, its packed copy, the compressed copy; hidden states and one linear's input.
-  return statistics + shared_bytes(methods, c) +
-         4 * (3 * block_parameters(c) + tokens * (c.hidden_size + c.intermediate_size));
+int64_t compress_memory(const Plan& plan) {
+  CalibrationSize calibration;
+  if (plan.calibration) calibration = calibration_size(plan.calibration->sequences);
+  int64_t most = 0;
+  Spill spill;
+  for (const PlannedVariant& variant : plan.variants) {
+    if (!variant.method) continue;
+    in_context("variant '" + variant.variant.name + "'", [&] {
+      const CompressOptions options =
+          compress_options(plan, variant, std::filesystem::path(plan.study.output) / "variant");
+      const auto size = variant.needs_calibration ? calibration : CalibrationSize{};
+      const MemoryPlan memory = plan_memory(plan.base, *variant.method, size, options);
+      most = std::max(most, memory.bytes);
+      spill.gradients = spill.gradients || memory.spill.gradients;
+    });
+  }
+  // What variants share stays between them.
+  return most + shared_bytes(methods_of(plan), plan.base.config(), spill);
 }
 
 int64_t checkpoint_bytes(const ModelConfig& c) {
@@ -129,12 +139,8 @@ PlanCost cost_of(const Plan& plan) {
     cost.rows_per_variant += task.cost.computed_tokens;
     cost.ask_gflop += ask_gflop(config, task.cost);
   }
-  const std::vector<MethodConfig> methods = methods_of(plan);
-  const auto num_methods = static_cast<int64_t>(methods.size());
-  cost.memory_bytes = model_memory(config);
-  if (num_methods > 0)
-    cost.memory_bytes =
-        std::max(cost.memory_bytes, compress_memory(config, plan.study.calibration, methods));
+  cost.memory_bytes = std::max(model_memory(config), compress_memory(plan));
+  const auto num_methods = static_cast<int64_t>(methods_of(plan).size());
   cost.disk_bytes = checkpoint_bytes(config) *
                     (plan.study.keep_checkpoints ? num_methods : std::min<int64_t>(num_methods, 1));
   cost.total_gflop = cost.ask_gflop * static_cast<double>(plan.variants.size() + 1);
@@ -211,7 +217,16 @@ double ask_gflop(const ModelConfig& config, const ScoreStats& cost) {
          1e9;
 }
 
-Plan make_plan(Study study) {
+CompressOptions compress_options(const Plan& plan, const PlannedVariant& variant,
+                                 const std::filesystem::path& folder) {
+  CompressOptions options;
+  options.memory_limit = plan.memory_limit;
+  options.spill_folder = folder.parent_path();
+  if (is_worth_a_journal(variant.compress_gflop)) options.journal = folder.string() + ".blocks";
+  return options;
+}
+
+Plan make_plan(Study study, int64_t memory_limit) {
   const auto model_path = in_context("model", [&] { return resolve_model(study.model); });
   Checkpoint base = Checkpoint::open(model_path);
   Tokenizer tokenizer = base.tokenizer();
@@ -223,7 +238,8 @@ Plan make_plan(Study study) {
             .tasks = {},
             .calibration = std::nullopt,
             .policy = {},
-            .cost = {}};
+            .cost = {},
+            .memory_limit = memory_limit};
   for (const StudyVariant& variant : plan.study.variants) {
     plan.variants.push_back(in_context("variant '" + variant.name + "'", [&] {
       return planned(variant, plan.study, plan.base.config());

@@ -9,6 +9,7 @@
 
 #include "compare/policy.h"
 #include "compress/methods.h"
+#include "compress/options.h"
 #include "data/calibration_text.h"
 #include "model/checkpoint.h"
 #include "run/ask.h"
@@ -42,11 +43,16 @@ struct Plan {
   std::optional<CalibrationSet> calibration;  // read when a variant needs it
   Policy policy;
   PlanCost cost;
+  int64_t memory_limit = 0;  // of compressions (compress/options.h)
 };
 
 // Error(kBadInput) names what cannot be done: an unknown method, task or key, data that is not
 // there, too little memory or disk, calibration that a method needs and the study lacks.
-Plan make_plan(Study study);
+Plan make_plan(Study study, int64_t memory_limit = 0);
+
+// What the compression of a variant with a method into `folder` is told, progress apart.
+CompressOptions compress_options(const Plan& plan, const PlannedVariant& variant,
+                                 const std::filesystem::path& folder);
 
 // The methods of the variants that are compressed here, in order.
 std::vector<MethodConfig> methods_of(const Plan& plan);

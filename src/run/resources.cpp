@@ -3,23 +3,12 @@
 #include <ATen/ATen.h>
 
 #include <chrono>
-#include <fstream>
-#include <limits>
 #include <string>
 
 #include "base/error.h"
 #include "model/linear.h"
 
 namespace assay {
-
-int64_t available_memory() {
-  std::ifstream meminfo("/proc/meminfo");
-  for (std::string word; meminfo >> word;) {
-    int64_t kib = 0;
-    if (word == "MemAvailable:" && meminfo >> kib) return kib * 1024;
-  }
-  return 0;
-}
 
 int64_t free_disk(const std::filesystem::path& path) {
   auto existing = std::filesystem::absolute(path);

@@ -6,7 +6,6 @@
 
 namespace assay {
 
-int64_t available_memory();  // bytes, 0 when unknown
 int64_t free_disk(
     const std::filesystem::path& path);  // bytes on the file system that will hold `path`
 double measured_gflops();                // float32 products of this program, about 0.2 s

@@ -31,10 +31,8 @@ void recount(const Checkpoint& checkpoint, const CompressionReport& report) {
 void compress_into(const fs::path& folder, const Plan& plan, const PlannedVariant& variant,
                    const CalibrationSet* calibration, SharedWork& shared, Progress& progress) {
   FolderExport target(folder, plan.base.config(), "float32", ExistingFolder::kReplace);
-  CompressOptions options;
+  CompressOptions options = compress_options(plan, variant, folder);
   options.shared = &shared;
-  const fs::path journal = folder.string() + ".blocks";
-  if (is_worth_a_journal(variant.compress_gflop)) options.journal = journal;
   const double budget = variant.compress_gflop;
   double reported = 0;
   options.on_progress = [&](double done, double total, const std::string& stage) {
@@ -49,7 +47,7 @@ void compress_into(const fs::path& folder, const Plan& plan, const PlannedVarian
       options);
   target.commit(plan.tokenizer.to_tokenizer_json(), plan.tokenizer.to_tokenizer_config(),
                 compression_provenance(plan.base, *variant.method, calibration, options, report));
-  remove_block_journal(journal);
+  remove_block_journal(folder.string() + ".blocks");
   recount(Checkpoint::open(folder), report);
 }
 
