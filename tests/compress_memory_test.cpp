@@ -11,7 +11,6 @@
 #include <string>
 
 #include "compress/plan.h"
-#include "data/locations.h"
 #include "model/checkpoint.h"
 #include "model/tiny_model.h"
 
@@ -86,8 +85,8 @@ TEST_F(CompressMemory, APlanIsWithin15PercentOfThePeakOnAWideModel) {
     const MethodConfig config = method_config({{"method", method}});
     const MemoryPlan plan = plan_memory(checkpoint, config, size, {});
     const auto peak = static_cast<double>(measured(
-        wide, "--method " + std::string(method) + " --calibration ids:" +
-                  (folder_ / "ids.jsonl").string() + " --samples 8"));
+        wide, "--method " + std::string(method) +
+                  " --calibration ids:" + (folder_ / "ids.jsonl").string() + " --samples 8"));
     const auto planned = static_cast<double>(plan.bytes);
     EXPECT_NEAR(planned / peak, 1, 0.15) << peak;
     const double planned_growth = planned - static_cast<double>(plan.parts.front().bytes);

@@ -84,9 +84,8 @@ CompressOptions options_of(const CompressArguments& arguments, const Checkpoint&
   if (!arguments.memory_limit.empty())
     options.memory_limit = parse_memory_size("--memory_limit", arguments.memory_limit);
   options.spill_folder = fs::absolute(arguments.output).lexically_normal().parent_path();
-  const double gflop =
-      compression_work(config, checkpoint.config(), size_of(calibration).tokens)
-          .total(checkpoint.config().num_hidden_layers);
+  const double gflop = compression_work(config, checkpoint.config(), size_of(calibration).tokens)
+                           .total(checkpoint.config().num_hidden_layers);
   const bool keeps_journal = arguments.journal == "auto" ? calibration && is_worth_a_journal(gflop)
                                                          : arguments.journal == "always";
   if (keeps_journal) options.journal = journal_folder(arguments);
@@ -115,8 +114,8 @@ std::string disk_text(const MemoryPlan& memory, const CompressOptions& options) 
                                                                      : "gradients");
   }
   if (!options.journal.empty()) {
-    text += (text.empty() ? "" : ", ") + std::string("finished blocks in ") +
-            options.journal.string();
+    text +=
+        (text.empty() ? "" : ", ") + std::string("finished blocks in ") + options.journal.string();
   }
   return text.empty() ? "nothing but the result" : text;
 }
@@ -138,10 +137,9 @@ void print_plan(const CompressArguments& arguments, const Checkpoint& checkpoint
       checkpoint.description(), describe(config), to_json(config).dump(), plan.num_linears,
       plan.num_layers, static_cast<double>(plan.linear_elements) / 1e6,
       std::holds_alternative<PermuteConfig>(config) ? "are permuted" : "are copied",
-      calibration
-          ? fmt::format("{} sequences, {} tokens of {}", size.sequences, size.tokens,
-                        arguments.calibration)
-          : "none needed",
+      calibration ? fmt::format("{} sequences, {} tokens of {}", size.sequences, size.tokens,
+                                arguments.calibration)
+                  : "none needed",
       memory_text(plan.memory), disk_text(plan.memory, options), plan.gflop,
       megabytes(plan.output_bytes), options.save_dtype, arguments.output);
 }

@@ -38,8 +38,7 @@ int64_t resident_pages(std::span<const std::byte> bytes) {
   const size_t size = entries.size() * sizeof(uint64_t);
   const auto first = reinterpret_cast<uintptr_t>(bytes.data()) / kPage;
   const int fd = ::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-  const auto got =
-      ::pread(fd, entries.data(), size, static_cast<off_t>(first * sizeof(uint64_t)));
+  const auto got = ::pread(fd, entries.data(), size, static_cast<off_t>(first * sizeof(uint64_t)));
   ::close(fd);
   if (got != static_cast<ssize_t>(size)) return -1;
   return std::ranges::count_if(entries, [](uint64_t entry) { return entry >> 63 == 1; });

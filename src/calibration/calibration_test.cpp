@@ -175,8 +175,7 @@ TEST_F(TinyModel, StatesInAFileAreTheSameBitsAndLeaveNoFile) {
   const fs::path folder = *folder_ / "states";
   fs::create_directories(folder);
   auto in_memory = embed_sequences(embed_tokens, sequences, 4);
-  auto in_file =
-      embed_sequences(embed_tokens, sequences, 4, {.in_file = true, .folder = folder});
+  auto in_file = embed_sequences(embed_tokens, sequences, 4, {.in_file = true, .folder = folder});
   EXPECT_TRUE(fs::is_empty(folder));
   const Block block = load_block(checkpoint_, 0);
   for (int pass = 0; pass < 2; ++pass) {
@@ -191,9 +190,9 @@ TEST_F(TinyModel, StatesInAFileAreTheSameBitsAndLeaveNoFile) {
   const auto parts = first_sequences(in_file, 5);
   in_file.clear();  // views keep the file
   EXPECT_TRUE(at::equal(parts[1].hidden, in_memory[1].hidden));
-  EXPECT_THROW(embed_sequences(embed_tokens, sequences, 4,
-                               {.in_file = true, .folder = folder / "nowhere"}),
-               Error);
+  EXPECT_THROW(
+      embed_sequences(embed_tokens, sequences, 4, {.in_file = true, .folder = folder / "nowhere"}),
+      Error);
 }
 
 TEST_F(TinyModel, AnInputThatIsNotFiniteNamesTheLinear) {

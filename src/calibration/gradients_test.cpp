@@ -254,8 +254,8 @@ TEST_F(Gradients, AreTheSameBitsForAnyThreadsAndOnDisk) {
   const auto one = gathered(checkpoint, sequences);
   set_num_threads(2);
   expect_same_bits(one, gathered(checkpoint, sequences));
-  expect_same_bits(one,
-                   gathered(checkpoint, sequences, {.place = {.in_file = true, .folder = *folder_}}));
+  expect_same_bits(
+      one, gathered(checkpoint, sequences, {.place = {.in_file = true, .folder = *folder_}}));
   set_num_threads(before);
   EXPECT_EQ(gradient_state_bytes(checkpoint.config(), 170), 4u * 4 * 170 * 48);
 }

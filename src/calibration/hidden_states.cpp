@@ -51,8 +51,7 @@ std::vector<CalibrationBatch> embed_sequences(const at::Tensor& embed_tokens,
     rows += static_cast<int64_t>(ids.size());
   }
   finish_batch();
-  const auto bytes =
-      static_cast<uint64_t>(all_rows * embed_tokens.size(1)) * sizeof(float);
+  const auto bytes = static_cast<uint64_t>(all_rows * embed_tokens.size(1)) * sizeof(float);
   embed_into(std::make_shared<const ScratchMemory>(bytes, place), embed_tokens, batches);
   return batches;
 }

@@ -129,10 +129,19 @@ class Sizes {
   int64_t largest() const { return linear_bytes("mlp.down_proj"); }
   int64_t vocabulary() const { return kFloat * model_.vocab_size * model_.hidden_size; }
 
-  // Of a forward pass of `rows` rows: what a block's scratch holds (model/block.h).
+  // Of a forward pass of `rows` rows: what a block's scratch holds (model/block.h). Pieces of less
+  // than 32 MiB leave gaps in the allocator's heap, about half of their size.
   int64_t activations(int64_t rows) const {
-    return kFloat * rows *
-           (3 * model_.hidden_size + 2 * (heads_ + kv_heads_) + 2 * model_.intermediate_size);
+    int64_t bytes = 0;
+    const auto add = [&](int64_t count, int64_t width) {
+      const int64_t piece = kFloat * rows * width;
+      bytes += piece < (int64_t{32} << 20) ? count * piece * 3 / 2 : count * piece;
+    };
+    add(3, model_.hidden_size);
+    add(2, heads_);
+    add(2, kv_heads_);
+    add(2, model_.intermediate_size);
+    return bytes;
   }
 
   // Stored linears of the block, kept for the journal: those before `linear`.
@@ -146,19 +155,22 @@ class Sizes {
     return bytes;
   }
 
-  // A linear of `w` bytes at its most: the decoded weight, what the method holds of the same size,
-  // and what is stored; behind the method, rounding to another type.
+  // A linear of `w` bytes at its most: the decoded weight, what the method holds of the same size
+  // (DSnoT and RIA in float64), and what is stored; behind the method, rounding to another type.
   int64_t while_compressed(int64_t w) const {
     const auto of_method = [&](const auto& c) -> double {
       using Config = std::decay_t<decltype(c)>;
       if constexpr (std::is_same_v<Config, DenseConfig>) return 1;
       if constexpr (std::is_same_v<Config, GptqConfig>) return 4.5;
       if constexpr (std::is_same_v<Config, SparseGptConfig>) return c.bits < 16 ? 3.5 : 3.25;
-      if constexpr (std::is_same_v<Config, DsnotMethodConfig>) return 8;
-      if constexpr (std::is_same_v<Config, RiaConfig>) return 4;
+      if constexpr (std::is_same_v<Config, DsnotMethodConfig>) return 13;
+      if constexpr (std::is_same_v<Config, RiaConfig>) return 8;
       return 3;
     };
-    const double method = std::visit(of_method, config_), storing = saves_narrow_ ? 3.5 : 2;
+    const auto* owl = std::get_if<OwlMethodConfig>(&config_);
+    const double method =
+        std::visit(of_method, owl == nullptr ? config_ : pruning_of(*owl, owl->sparsity));
+    const double storing = saves_narrow_ ? 3.5 : 2;
     return static_cast<int64_t>(std::max(method, storing) * static_cast<double>(w));
   }
 
@@ -189,7 +201,8 @@ class Sizes {
   Moment passing() const {
     return {"while hidden states pass through a block",
             {{"the program", kProgram},
-             {"a block's weights", block_ + journaled("")},
+             {"a block's weights", block_},
+             {"finished linears", journaled("")},
              {"activations of a batch", activations(rows_)}}};
   }
 
@@ -204,7 +217,8 @@ class Sizes {
     }
     return {"while statistics are gathered",
             {{"the program", kProgram},
-             {"a block's weights", block_ + journaled(together.front())},
+             {"a block's weights", block_},
+             {"finished linears", journaled(together.front())},
              {"statistics", sums},
              // An input of a sequence, transposed, and packed for the product.
              {"activations of a batch",
@@ -229,13 +243,14 @@ class Sizes {
     }
     return {fmt::format("while {} is compressed", name),
             {{"the program", kProgram},
-             {"a block's weights", block_ - linear_bytes(name) + journaled(name)},
+             {"a block's weights", block_ - linear_bytes(name)},
+             {"finished linears", journaled(name)},
              {"statistics", held},
              {"a linear", std::max(factoring, while_compressed(linear_bytes(name)))}}};
   }
 
-  // AWQ and SmoothQuant: the dense block as it is and packed, and behind the search the folded one
-  // twice, its rounded values, and codes.
+  // AWQ: the dense block as it is and packed, and behind the search the folded one twice, its
+  // rounded values, and codes. SmoothQuant lets the packed one go before it folds and rounds.
   Moment whole_block() const {
     int64_t inputs = 0, search = 0;
     if (const auto* awq = std::get_if<AwqConfig>(&config_)) {
@@ -245,10 +260,12 @@ class Sizes {
       inputs = kFloat * seen * (2 * model_.hidden_size + heads_ + model_.intermediate_size);
       search = activations(std::min<int64_t>(seen, 4080)) + 3 * largest();
     }
-    const int64_t results = block_ * (std::holds_alternative<AwqConfig>(config_) ? 9 : 8) / 4;
+    const int64_t results =
+        std::holds_alternative<AwqConfig>(config_) ? block_ * 9 / 4 : block_ + largest();
     return {"while a block is compressed",
             {{"the program", kProgram},
-             {"a block's weights", 2 * block_ + journaled("")},
+             {"a block's weights", 2 * block_},
+             {"finished linears", journaled("")},
              {"inputs of a block", inputs},
              {"the search", std::max({search, results, activations(rows_)})}}};
   }

@@ -90,14 +90,16 @@ class Run {
         options_(options),
         type_(save_type(options.save_dtype)),
         needs_(needs_of(config)) {
+    if (needs_.calibration()) {
+      require(calibration != nullptr && !calibration->sequences.empty(), "method ",
+              method_of(config).name, " needs calibration text");
+      sequences_ = calibration->sequences;
+    }
+    spill_ = plan_memory(checkpoint, config, calibration_size(sequences_), options).spill;
     if (!options.journal.empty()) {
       journal_.emplace(options.journal, identity_of(checkpoint, config, calibration, options));
     }
     if (!needs_.calibration()) return;
-    require(calibration != nullptr && !calibration->sequences.empty(), "method ",
-            method_of(config).name, " needs calibration text");
-    sequences_ = calibration->sequences;
-    spill_ = plan_memory(checkpoint, config, calibration_size(sequences_), options).spill;
     batches_ = embedded();
     return_freed_memory();
   }
@@ -250,9 +252,11 @@ class Run {
       return;
     }
     Block block = load_block(checkpoint_, layer);
+    return_freed_memory();
     for (const auto together : linears_gathered_together(config_)) {
       const bool is_dense = layer == 0 && together.front() == block_linear_names().front();
       auto statistics = statistics_of(block, together, is_dense);
+      return_freed_memory();
       advance(cost.gather, stage + ": statistics gathered");
       for (const std::string_view linear : together) {
         if (gradients_) {

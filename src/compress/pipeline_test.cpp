@@ -443,8 +443,9 @@ TEST_F(Pipeline, ALimitThatIsTooSmallSaysWhatIsNeeded) {
   CalibrationSet calibration;
   calibration.sequences = kSequences;
   try {
-    compress(checkpoint_, method_config(settings), &calibration,
-             [](const std::string&, const at::Tensor&) {}, options);
+    compress(
+        checkpoint_, method_config(settings), &calibration,
+        [](const std::string&, const at::Tensor&) {}, options);
     FAIL() << "no error";
   } catch (const Error& e) {
     EXPECT_EQ(e.kind, ErrorKind::kBadInput);

@@ -59,7 +59,8 @@ CompressionPlan plan_compression(const Checkpoint& checkpoint, const MethodConfi
   require(plan.num_linears == static_cast<int64_t>(linears.size()), "the checkpoint holds ",
           plan.num_linears, " of the ", linears.size(), " linears that its config announces");
   const bool calibrated = needs_of(config).calibration();
-  plan.memory = plan_memory(checkpoint, config, calibrated ? calibration : CalibrationSize{}, options);
+  plan.memory =
+      plan_memory(checkpoint, config, calibrated ? calibration : CalibrationSize{}, options);
   if (!calibrated) return plan;
   plan.calibration_sequences = calibration.sequences;
   plan.calibration_tokens = calibration.tokens;

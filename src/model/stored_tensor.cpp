@@ -24,7 +24,9 @@ at::Tensor decode(const StoredTensor& stored) {
   if (stored.format->name == "F32" && aligned && stored.interleaved_heads == 0) {
     return at::from_blob(
         const_cast<std::byte*>(data), stored.record.shape,
-        [mapping = stored.mapping, bytes = stored.bytes](void* /*data*/) { mapping->let_go(bytes); },
+        [mapping = stored.mapping, bytes = stored.bytes](void* /*data*/) {
+          mapping->let_go(bytes);
+        },
         at::kFloat);
   }
   auto decoded = at::empty(stored.record.shape, at::kFloat);

@@ -29,10 +29,12 @@ class PlanTest : public testing::Test {
   void TearDown() override { fs::remove_all(root_); }
 
   // A study of stereoqa; `rest` gives its variants and what else a test needs.
-  Plan plan(const std::string& rest, const std::string& model = "model") const {
+  Plan plan(const std::string& rest, const std::string& model = "model",
+            int64_t memory_limit = 0) const {
     return make_plan(parse_study("study: planned\nmodel: " + (root_ / model).string() +
                                      "\noutput: " + (root_ / "out").string() + "\n" + rest,
-                                 "study.yaml"));
+                                 "study.yaml"),
+                     memory_limit);
   }
   std::string refusal(const std::string& rest, const std::string& model = "model") const {
     try {
@@ -46,6 +48,23 @@ class PlanTest : public testing::Test {
 
   fs::path root_;
 };
+
+TEST_F(PlanTest, AMemoryLimitIsThatOfEveryCompression) {
+  const std::string study =
+      "variants: [{method: rtn, bits: 3, group_size: 64, name: rounded}]\n"
+      "tasks: [{task: stereoqa, limit: 4}]\n";
+  const Plan planned = plan(study, "model", 500'000'000);
+  const CompressOptions options = compress_options(planned, planned.variants[0], "out/rounded");
+  EXPECT_EQ(options.memory_limit, 500'000'000);
+  EXPECT_EQ(options.spill_folder, "out");
+  try {
+    plan(study, "model", 1'000'000);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind, ErrorKind::kBadInput);
+    EXPECT_THAT(e.what(), testing::StartsWith("variant 'rounded': memory_limit: 1 MB is not"));
+  }
+}
 
 TEST_F(PlanTest, CountsWorkAndWritesNothing) {
   const Plan planned = plan(
