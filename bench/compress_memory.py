@@ -1,4 +1,4 @@
-"""The most memory that `assay compress` takes, beside what --dry-run states (docs/methods/memory.md).
+"""The most memory that `assay compress` takes, beside what --dry-run states (docs/methods/README.md).
 
 By default a random checkpoint of Llama-2-7B's shape with one layer is made; --model takes one that is there. Every
 method runs for every number of calibration sequences, and a row says what the process held at most: in all (the
