@@ -144,14 +144,10 @@ void print_plan(const CompressArguments& arguments, const Checkpoint& checkpoint
       megabytes(plan.output_bytes), options.save_dtype, arguments.output);
 }
 
-std::string megabytes(int64_t bytes) {
-  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
-}
-
 void print_cache(const CacheReport& cache) {
-  std::cout << fmt::format("KV cache: {:.3f} bits a value, {} at {} tokens ({} in 16 bits)\n",
-                           cache.bits, megabytes(cache.bytes), cache.tokens,
-                           megabytes(cache.dense_bytes));
+  std::cout << fmt::format(
+      "KV cache: {:.3f} bits a value, {:.1f} MB at {} tokens ({:.1f} MB in 16 bits)\n", cache.bits,
+      megabytes(cache.bytes), cache.tokens, megabytes(cache.dense_bytes));
   if (!cache.note.empty()) std::cout << "note: in the KV cache " << cache.note << '\n';
 }
 
