@@ -161,7 +161,9 @@ class Sizes {
     const auto of_method = [&](const auto& c) -> double {
       using Config = std::decay_t<decltype(c)>;
       if constexpr (std::is_same_v<Config, DenseConfig>) return 1;
-      if constexpr (std::is_same_v<Config, GptqConfig>) return 4.5;
+      if constexpr (std::is_same_v<Config, GptqConfig>) {
+        return column_order_of(c) == ColumnOrder::kGiven ? 2.5 : 4.5;
+      }
       if constexpr (std::is_same_v<Config, SparseGptConfig>) return c.bits < 16 ? 3.5 : 3.25;
       if constexpr (std::is_same_v<Config, DsnotMethodConfig>) return 13;
       if constexpr (std::is_same_v<Config, RiaConfig>) return 8;
