@@ -33,6 +33,19 @@ using Sequences = std::vector<std::vector<int32_t>>;
 
 constexpr double kTolerance = 0.005;  // of the authors' perplexity
 
+// What the authors' program gives: one figure where rounding decides nothing, else two of runs that
+// are the same but for float32's rounding, which it carries from block to block.
+struct Authors {
+  double mean = 0, deviation = 0;
+};
+
+Authors authors_of(const Json& row) {
+  const double first = row["perplexity"].get<double>();
+  if (!row.contains("again")) return {.mean = first};
+  const double second = row["again"].get<double>();
+  return {.mean = (first + second) / 2, .deviation = std::abs(first - second) / std::sqrt(2.0)};
+}
+
 Json golden_file(const std::string& name) {
   return parse_json(read_file(std::string(ASSAY_SOURCE_DIR "/tests/golden/") + name), name);
 }
@@ -117,11 +130,11 @@ TEST_P(MethodPerplexity, IsTheAuthors) {
   const auto report = compress(checkpoint, config, given, keep, {});
   const auto provenance = compression_provenance(checkpoint, config, given, {}, report);
   const double ours = perplexity(model_of(checkpoint.config(), std::move(tensors), provenance), windows);
-  const double authors = GetParam()["perplexity"].get<double>();
-  const double difference = std::abs(ours / authors - 1);
-  std::cout << fmt::format("{}: authors {:.4f}, assay {:.4f}, difference {:.4f} %\n",
-                           GetParam()["name"].get<std::string>(), authors, ours, 100 * difference);
-  EXPECT_LE(difference, kTolerance);
+  const Authors authors = authors_of(GetParam());
+  std::cout << fmt::format("{}: authors {:.4f} (deviation {:.4f}), assay {:.4f}, difference {:.4f} %\n",
+                           GetParam()["name"].get<std::string>(), authors.mean, authors.deviation, ours,
+                           100 * std::abs(ours / authors.mean - 1));
+  EXPECT_LE(std::abs(ours - authors.mean), kTolerance * authors.mean + 3 * authors.deviation);
 }
 
 std::string test_name(const testing::TestParamInfo<Json>& row) {
@@ -140,7 +153,8 @@ TEST(MethodPerplexityGolden, HoldsEveryMethodAndTheseIds) {
   std::set<std::string> seen;
   for (const Json& row : golden_rows()) seen.insert(row["method"]["method"].get<std::string>());
   for (const Method& method : methods()) {
-    if (method.name == "permute") continue;  // a control of ours, without authors
+    if (method.name == "permute") continue;   // a control of ours, without authors
+    if (method.name == "kv_cache") continue;  // kv_cache_golden_test
     EXPECT_TRUE(seen.contains(std::string(method.name))) << method.name;
   }
 }
