@@ -28,7 +28,7 @@ demo: configure
 bench: build peers
 	@$(BUILD)/bin/gemm_rate
 	@$(BUILD)/bin/kernels_bench --benchmark_filter='/(16|256|2048)/'
-	@$(BUILD)/bin/compress_bench --benchmark_filter='Row|Hessian|Factor|Gptq|SparseGpt|SweepPlain'
+	@$(BUILD)/bin/compress_bench --benchmark_filter='Row|Wanda|Hessian|Factor|Gptq|SparseGpt|SweepPlain'
 	@$${ASSAY_CACHE:-$$HOME/.cache/assay}/peers/bin/python bench/score_vs_lm_eval.py
 
 fuzz: setup

@@ -7,6 +7,7 @@
 #include "compress/rtn.h"
 #include "compress/selection.h"
 #include "compress/selection_plain.h"
+#include "compress/wanda.h"
 
 namespace assay {
 namespace {
@@ -25,6 +26,18 @@ void time_selection(benchmark::State& state, const Select& select) {
 
 void BM_RowFast(benchmark::State& state) {
   time_selection(state, [](const at::Tensor& m) { return keep_largest_per_row(m, m.size(1) / 2); });
+}
+// Wanda's mask: score and selection.
+void BM_WandaFast(benchmark::State& state) {
+  const auto norm = at::rand({state.range(1)});
+  time_selection(state,
+                 [&](const at::Tensor& m) { return wanda_keep_mask(m, norm, {.sparsity = 0.5}); });
+}
+void BM_WandaPlain(benchmark::State& state) {
+  const auto norm = at::rand({state.range(1)});
+  time_selection(state, [&](const at::Tensor& m) {
+    return plain::keep_largest_per_row(m.abs() * norm, m.size(1) / 2);
+  });
 }
 void BM_RowPlain(benchmark::State& state) {
   time_selection(state,
@@ -54,6 +67,8 @@ void llama_shapes(benchmark::internal::Benchmark* benchmark) {
 }
 BENCHMARK(BM_RowFast)->Apply(llama_shapes);
 BENCHMARK(BM_RowPlain)->Apply(llama_shapes);
+BENCHMARK(BM_WandaFast)->Apply(llama_shapes);
+BENCHMARK(BM_WandaPlain)->Apply(llama_shapes);
 BENCHMARK(BM_MatrixFast)->Apply(llama_shapes);
 BENCHMARK(BM_MatrixPlain)->Apply(llama_shapes);
 BENCHMARK(BM_TwoOfFourFast)->Apply(llama_shapes);

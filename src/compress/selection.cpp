@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/every_isa.h"
 #include "base/thread_pool.h"
 #include "compress/row_blocks.h"
 #include "compress/selection_plain.h"
@@ -26,11 +27,11 @@ uint32_t order_key(float value) {
   return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 
-// The key of rank `rank` and how many keys are smaller: entries below go, of those equal the first
-// rank - below + 1.
+// The key of rank `rank`, how many keys are smaller and how many are equal: entries below go, of
+// those equal the first rank + 1 - below.
 struct Threshold {
   uint32_t key = 0;
-  int64_t num_below = 0;
+  int64_t num_below = 0, num_equal = 0;
 };
 
 // Walks a histogram to the bucket that holds `rank`; `num_below` counts what lies before it.
@@ -43,36 +44,47 @@ size_t bucket_of_rank(const std::vector<Count>& histogram, int64_t rank, int64_t
   return bucket;
 }
 
-// One row: a histogram of the top 12 bits (sign, exponent, 3 bits of mantissa), then a selection in
-// one bucket.
-struct RowSelector {
-  std::vector<uint32_t> keys, candidates;
-  std::vector<uint32_t> histogram = std::vector<uint32_t>(1 << 12);
+ASSAY_EVERY_ISA void keys_of(const float* values, int64_t n, uint32_t* keys) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) keys[i] = order_key(values[i]);
+}
 
-  Threshold threshold(const float* values, int64_t n, int64_t rank) {
-    keys.resize(static_cast<size_t>(n));
-    std::fill(histogram.begin(), histogram.end(), 0u);
-    for (size_t i = 0; i < keys.size(); ++i) keys[i] = order_key(values[i]);
-    for (const uint32_t key : keys) ++histogram[key >> 20];
-    int64_t num_below = 0;
-    const auto bucket = static_cast<uint32_t>(bucket_of_rank(histogram, rank, num_below));
-    candidates.clear();
-    for (const uint32_t key : keys) {
-      if (key >> 20 == bucket) candidates.push_back(key);
+ASSAY_EVERY_ISA int64_t count_up_to(const uint32_t* keys, int64_t n, uint32_t limit) {
+  int32_t count = 0;
+#pragma omp simd reduction(+ : count)
+  for (int64_t i = 0; i < n; ++i) count += keys[i] <= limit ? 1 : 0;
+  return count;
+}
+
+// Of one row, by bisection over the keys: a pass is a count, and a row stays in the first cache.
+Threshold row_threshold(const std::vector<uint32_t>& keys, int64_t rank) {
+  const auto n = static_cast<int64_t>(keys.size());
+  uint32_t low = 0, high = kNanKey;  // low <= key of the rank <= high
+  int64_t num_below = 0, up_to_high = n;
+  while (low < high) {
+    const uint32_t middle = low + (high - low) / 2;
+    const int64_t count = count_up_to(keys.data(), n, middle);
+    if (count > rank) {
+      high = middle;
+      up_to_high = count;
+    } else {
+      low = middle + 1;
+      num_below = count;
     }
-    const auto nth = candidates.begin() + (rank - num_below);
-    std::nth_element(candidates.begin(), nth, candidates.end());
-    const uint32_t key = *nth;
-    num_below +=
-        std::count_if(candidates.begin(), candidates.end(), [&](uint32_t k) { return k < key; });
-    return {key, num_below};
   }
-};
+  return {high, num_below, up_to_high - num_below};
+}
+
+ASSAY_EVERY_ISA void keep_above(const uint32_t* keys, int64_t n, uint32_t threshold, bool* keep) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) keep[i] = keys[i] > threshold || keys[i] == kNanKey;
+}
 
 // Writes the mask of keys [0, n): all below the threshold go, and the first `num_equal_pruned` that
-// equal it.
+// equal it (where that is all of them, `all_equal_go`).
 void write_mask(const uint32_t* keys, int64_t n, uint32_t threshold, int64_t num_equal_pruned,
-                bool* keep) {
+                bool all_equal_go, bool* keep) {
+  if (all_equal_go) return keep_above(keys, n, threshold, keep);
   for (int64_t i = 0; i < n; ++i) {
     const bool equal_goes = keys[i] == threshold && num_equal_pruned > 0;
     if (equal_goes) --num_equal_pruned;
@@ -120,7 +132,7 @@ Threshold matrix_threshold(const float* values, int64_t numel, int64_t rank) {
     return key >> 16 == high ? static_cast<int64_t>(key & 0xffffu) : -1;
   });
   const auto low = static_cast<uint32_t>(bucket_of_rank(low_counts, rank, num_below));
-  return {high << 16 | low, num_below};
+  return {high << 16 | low, num_below, low_counts[low]};
 }
 
 void check_metric(const at::Tensor& metric, int64_t count, int64_t limit) {
@@ -162,17 +174,30 @@ int64_t num_pruned_of_group(NmPattern pattern, int64_t width, NmTail tail) {
 at::Tensor keep_largest_per_row(const at::Tensor& metric, int64_t num_pruned) {
   check_metric(metric, num_pruned, metric.dim() == 2 ? metric.size(1) : 0);
   if (metric.scalar_type() == at::kDouble) return plain::keep_largest_per_row(metric, num_pruned);
-  auto keep = at::ones(metric.sizes(), metric.options().dtype(at::kBool));
-  if (num_pruned == 0) return keep;
   const auto values = metric.contiguous();
   const int64_t cols = metric.size(1);
   const float* in = values.const_data_ptr<float>();
+  return keep_largest_per_row(
+      metric.size(0), cols, [&](int64_t row, float*) { return in + row * cols; }, num_pruned);
+}
+
+at::Tensor keep_largest_per_row(int64_t rows, int64_t cols, const MetricOfRow& metric_of,
+                                int64_t num_pruned) {
+  require(0 <= num_pruned && num_pruned <= cols, "selection: count must be in [0, ", cols,
+          "], got ", num_pruned);
+  auto keep = at::ones({rows, cols}, at::kBool);
   bool* out = keep.data_ptr<bool>();
-  for_each_row_block(metric.size(0), cols, [&](int64_t first, int64_t last) {
-    RowSelector selector;
+  for_each_row_block(rows, cols, [&](int64_t first, int64_t last) {
+    std::vector<float> scratch(static_cast<size_t>(cols));
+    std::vector<uint32_t> keys(static_cast<size_t>(cols));
     for (int64_t row = first; row < last; ++row) {
-      const auto [key, num_below] = selector.threshold(in + row * cols, cols, num_pruned - 1);
-      write_mask(selector.keys.data(), cols, key, num_pruned - num_below, out + row * cols);
+      const float* metric = metric_of(row, scratch.data());
+      if (num_pruned == 0) continue;
+      keys_of(metric, cols, keys.data());
+      const auto [key, num_below, num_equal] = row_threshold(keys, num_pruned - 1);
+      const int64_t num_equal_pruned = num_pruned - num_below;
+      write_mask(keys.data(), cols, key, num_equal_pruned, num_equal_pruned == num_equal,
+                 out + row * cols);
     }
   });
   return keep;
@@ -187,7 +212,9 @@ at::Tensor keep_largest_of_matrix(const at::Tensor& metric, int64_t num_pruned) 
   const float* in = values.const_data_ptr<float>();
   bool* out = keep.data_ptr<bool>();
   const int64_t numel = metric.numel();
-  const auto [key, num_below] = matrix_threshold(in, numel, num_pruned - 1);
+  const auto [key, num_below, num_equal] = matrix_threshold(in, numel, num_pruned - 1);
+  const int64_t num_equal_pruned = num_pruned - num_below;
+  const bool all_equal_go = num_equal_pruned == num_equal;
   // Ties go in order of index: each range must know how many equal entries come before it.
   std::vector<int64_t> equal_before(static_cast<size_t>(num_ranges(numel)) + 1, 0);
   for_each_range(numel, [&, key = key](int64_t range, int64_t begin, int64_t end) {
@@ -195,13 +222,13 @@ at::Tensor keep_largest_of_matrix(const at::Tensor& metric, int64_t num_pruned) 
         std::count_if(in + begin, in + end, [&](float v) { return order_key(v) == key; });
   });
   for (size_t i = 1; i < equal_before.size(); ++i) equal_before[i] += equal_before[i - 1];
-  for_each_range(
-      numel, [&, key = key, num_below = num_below](int64_t range, int64_t begin, int64_t end) {
-        std::vector<uint32_t> keys(static_cast<size_t>(end - begin));
-        std::transform(in + begin, in + end, keys.begin(), order_key);
-        const int64_t left = num_pruned - num_below - equal_before[static_cast<size_t>(range)];
-        write_mask(keys.data(), end - begin, key, left, out + begin);
-      });
+  for_each_range(numel, [&, key = key](int64_t range, int64_t begin, int64_t end) {
+    std::vector<uint32_t> keys(static_cast<size_t>(end - begin));
+    keys_of(in + begin, end - begin, keys.data());
+    write_mask(keys.data(), end - begin, key,
+               num_equal_pruned - equal_before[static_cast<size_t>(range)], all_equal_go,
+               out + begin);
+  });
   return keep;
 }
 

@@ -6,12 +6,15 @@
 //
 //   metric  [rows, cols]  float32 or float64, on the CPU; not modified
 //
-// float32 is selected in linear time by histograms over an order-preserving integer image of the
-// values, rows in parallel, the same mask for any number of threads; float64 takes the sorting
-// definition of compress/selection_plain.h. Error(kBadInput) on another dtype, another rank or a
-// count out of range.
+// float32 is selected over an order-preserving integer image of the values: rows by bisection, in
+// parallel, a whole matrix by histograms, in linear time, the same mask for any number of threads;
+// float64 takes the sorting definition of compress/selection_plain.h. Error(kBadInput) on another
+// dtype, another rank or a count out of range.
 
 #include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
 
 #include "compress/nm_pattern.h"
 
@@ -23,6 +26,13 @@ int64_t count_to_prune(int64_t n, double sparsity);
 
 // Prunes the `num_pruned` smallest entries of every row.
 at::Tensor keep_largest_per_row(const at::Tensor& metric, int64_t num_pruned);
+
+// The same of a float32 metric that is computed row by row: `metric_of` gives the row's [cols], in
+// the scratch [cols] that it is handed or elsewhere. Called once for each row, from several
+// threads.
+using MetricOfRow = std::function<const float*(int64_t row, float* scratch)>;
+at::Tensor keep_largest_per_row(int64_t rows, int64_t cols, const MetricOfRow& metric_of,
+                                int64_t num_pruned);
 
 // Prunes the `num_pruned` smallest entries of the whole matrix (index = row * cols + col).
 at::Tensor keep_largest_of_matrix(const at::Tensor& metric, int64_t num_pruned);

@@ -6,14 +6,9 @@
 #include <span>
 #include <vector>
 
+#include "base/every_isa.h"
 #include "compress/group_grid.h"
 #include "compress/selection.h"
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define ASSAY_EVERY_ISA __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define ASSAY_EVERY_ISA
-#endif
 
 namespace assay {
 namespace {

@@ -2,9 +2,13 @@
 
 #include <ATen/ATen.h>
 
+#include <atomic>
 #include <cmath>
+#include <limits>
+#include <optional>
 
 #include "base/error.h"
+#include "base/every_isa.h"
 #include "compress/metric.h"
 #include "compress/selection.h"
 
@@ -14,6 +18,34 @@ namespace {
 at::Tensor wanda_score(const at::Tensor& weight, const at::Tensor& input_norm) {
   const at::Tensor w = as_metric(weight);
   return w.abs().mul_(input_norm.to(w.scalar_type()));  // [out, in]
+}
+
+// The score of one row; whether all of it is finite.
+ASSAY_EVERY_ISA bool score_row(const float* weight, const float* norm, int64_t count,
+                               float* score) {
+  int32_t num_finite = 0;
+#pragma omp simd reduction(+ : num_finite)
+  for (int64_t j = 0; j < count; ++j) {
+    score[j] = std::abs(weight[j]) * norm[j];
+    num_finite += score[j] <= std::numeric_limits<float>::max() ? 1 : 0;
+  }
+  return num_finite == count;
+}
+
+// The mask of rows with the score as above, computed row by row; nothing where a score is not
+// finite.
+std::optional<at::Tensor> keep_of_rows(const at::Tensor& weight, const at::Tensor& input_norm,
+                                       int64_t num_pruned) {
+  const int64_t cols = weight.size(1);
+  const at::Tensor w = weight.contiguous(), norm = input_norm.to(at::kFloat).contiguous();
+  const float *weights = w.const_data_ptr<float>(), *norms = norm.const_data_ptr<float>();
+  std::atomic<bool> is_finite = true;
+  const auto score_of = [&](int64_t row, float* score) -> const float* {
+    if (!score_row(weights + row * cols, norms, cols, score)) is_finite = false;
+    return score;
+  };
+  const at::Tensor keep = keep_largest_per_row(weight.size(0), cols, score_of, num_pruned);
+  return is_finite ? std::optional(keep) : std::nullopt;
 }
 
 // Rows sorted once; a mask for every alpha that the bisection tries.
@@ -55,7 +87,10 @@ at::Tensor alpha_mask_for_sparsity(const at::Tensor& score, const WandaConfig& c
 
 at::Tensor wanda_keep_mask(const at::Tensor& weight, const at::Tensor& input_norm,
                            const WandaConfig& config) {
-  require_finite_matrix(weight, "wanda: weight");
+  // By rows, a weight that is not finite shows in its score.
+  const bool by_rows = weight.dim() == 2 && weight.scalar_type() == at::kFloat && !config.alpha &&
+                       !config.pattern;
+  if (!by_rows) require_finite_matrix(weight, "wanda: weight");
   const int64_t in_features = weight.size(1);
   require(input_norm.dim() == 1 && input_norm.size(0) == in_features, "wanda: weight ",
           weight.sizes(), " needs input_norm [", in_features, "], got ", input_norm.sizes());
@@ -64,6 +99,10 @@ at::Tensor wanda_keep_mask(const at::Tensor& weight, const at::Tensor& input_nor
   require(!(config.alpha && config.pattern),
           "wanda: the alpha variant is unstructured and takes no pattern");
   const int64_t num_pruned = count_to_prune(in_features, config.sparsity);
+  if (by_rows) {
+    if (const auto keep = keep_of_rows(weight, input_norm, num_pruned)) return *keep;
+    require_finite_matrix(weight, "wanda: weight");
+  }
   const at::Tensor score = wanda_score(weight, input_norm);
   require_finite_matrix(score, "wanda: score");  // finite factors may still overflow
   if (config.pattern) {
