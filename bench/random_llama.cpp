@@ -58,6 +58,7 @@ std::vector<c10::BFloat16> random_values(const std::vector<int64_t>& shape, uint
 void write_weights(const Wanted& wanted) {
   const auto tensors = all_tensors(wanted.config);
   std::vector<TensorDeclaration> declared;
+  declared.reserve(tensors.size());
   for (const auto& [name, shape] : tensors)
     declared.push_back({name, dtype_named("BF16"), {shape.begin(), shape.end()}});
   SafetensorsWriter writer(wanted.folder / "model.safetensors", declared);

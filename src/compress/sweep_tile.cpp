@@ -127,10 +127,10 @@ class Tile {
   void prune_group(int64_t j) {
     const NmPattern pattern = *rules_.pattern;
     const int64_t width = std::min(pattern.of, block_.width - j);
-    std::array<Lanes<float>, 32> score;
     for (int64_t k = 0; k < width; ++k) {
       bring_up_to_date(j + k, j);
-      score_column(column(weights_, j + k), diagonal(j + k), score[static_cast<size_t>(k)].data());
+      score_column(column(weights_, j + k), diagonal(j + k),
+                   scores_[static_cast<size_t>(k)].data());
       std::fill_n(column(kept_, j + k), kTileRows, 1);
     }
     for (int64_t left = num_pruned_of_group(pattern, width, NmTail::kProportional); left > 0;
@@ -139,7 +139,7 @@ class Tile {
       Lanes<int32_t> least_at;
       least_at.fill(-1);
       for (int64_t k = 0; k < width; ++k) {
-        keep_least(score[static_cast<size_t>(k)].data(), column(kept_, j + k),
+        keep_least(scores_[static_cast<size_t>(k)].data(), column(kept_, j + k),
                    static_cast<int32_t>(k), least.data(), least_at.data());
       }
       for (int64_t l = 0; l < kTileRows; ++l) {
@@ -217,6 +217,7 @@ class Tile {
   std::vector<int64_t> applied_;  // of each column: how many columns' errors it has taken
   Lanes<float> scale_ = ones(), zero_{};
   Lanes<double> squared_errors_{};
+  std::array<Lanes<float>, 32> scores_{};  // of the columns of an N:M group
 
   static Lanes<float> ones() {
     Lanes<float> lanes;

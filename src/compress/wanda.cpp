@@ -88,8 +88,8 @@ at::Tensor alpha_mask_for_sparsity(const at::Tensor& score, const WandaConfig& c
 at::Tensor wanda_keep_mask(const at::Tensor& weight, const at::Tensor& input_norm,
                            const WandaConfig& config) {
   // By rows, a weight that is not finite shows in its score.
-  const bool by_rows = weight.dim() == 2 && weight.scalar_type() == at::kFloat && !config.alpha &&
-                       !config.pattern;
+  const bool by_rows =
+      weight.dim() == 2 && weight.scalar_type() == at::kFloat && !config.alpha && !config.pattern;
   if (!by_rows) require_finite_matrix(weight, "wanda: weight");
   const int64_t in_features = weight.size(1);
   require(input_norm.dim() == 1 && input_norm.size(0) == in_features, "wanda: weight ",

@@ -45,6 +45,7 @@ std::vector<std::string> notes_of(const Json& linears) {
     if (const auto note = linear.at("note").get<std::string>(); !note.empty()) ++counts[note];
   }
   std::vector<std::string> notes;
+  notes.reserve(counts.size());
   for (const auto& [note, count] : counts)
     notes.push_back(fmt::format("in {} of {} linears: {}", count, linears.size(), note));
   return notes;
