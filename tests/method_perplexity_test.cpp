@@ -1,6 +1,7 @@
 // Perplexity of SmolLM2 compressed by assay beside that of SmolLM2 compressed by the authors' own
 // code from the same ids (tests/golden/make_method_perplexity.py; docs/methods/agreement.md).
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
@@ -8,7 +9,6 @@
 #include <cctype>
 #include <cmath>
 #include <filesystem>
-#include <fmt/format.h>
 #include <iostream>
 #include <map>
 #include <set>
@@ -92,7 +92,8 @@ CausalLM model_of(const ModelConfig& config, std::map<std::string, at::Tensor> t
 double perplexity(const CausalLM& model, const Sequences& windows) {
   std::vector<ScoreRequest> requests;
   for (const auto& ids : windows) {
-    requests.push_back({.context_ids = {ids.front()}, .continuation_ids = {ids.begin() + 1, ids.end()}});
+    requests.push_back(
+        {.context_ids = {ids.front()}, .continuation_ids = {ids.begin() + 1, ids.end()}});
   }
   double log_likelihood = 0;
   int64_t num_tokens = 0;
@@ -126,20 +127,25 @@ TEST_P(MethodPerplexity, IsTheAuthors) {
   const auto config = method_config(GetParam()["method"]);
   const CalibrationSet* given = needs_of(config).calibration() ? &calibration : nullptr;
   std::map<std::string, at::Tensor> tensors;
-  const auto keep = [&](const std::string& name, const at::Tensor& tensor) { tensors[name] = tensor; };
+  const auto keep = [&](const std::string& name, const at::Tensor& tensor) {
+    tensors[name] = tensor;
+  };
   const auto report = compress(checkpoint, config, given, keep, {});
   const auto provenance = compression_provenance(checkpoint, config, given, {}, report);
-  const double ours = perplexity(model_of(checkpoint.config(), std::move(tensors), provenance), windows);
+  const double ours =
+      perplexity(model_of(checkpoint.config(), std::move(tensors), provenance), windows);
   const Authors authors = authors_of(GetParam());
-  std::cout << fmt::format("{}: authors {:.4f} (deviation {:.4f}), assay {:.4f}, difference {:.4f} %\n",
-                           GetParam()["name"].get<std::string>(), authors.mean, authors.deviation, ours,
-                           100 * std::abs(ours / authors.mean - 1));
+  std::cout << fmt::format(
+      "{}: authors {:.4f} (deviation {:.4f}), assay {:.4f}, difference {:.4f} %\n",
+      GetParam()["name"].get<std::string>(), authors.mean, authors.deviation, ours,
+      100 * std::abs(ours / authors.mean - 1));
   EXPECT_LE(std::abs(ours - authors.mean), kTolerance * authors.mean + 3 * authors.deviation);
 }
 
 std::string test_name(const testing::TestParamInfo<Json>& row) {
   auto name = row.param["name"].get<std::string>();
-  std::ranges::replace_if(name, [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+  std::ranges::replace_if(
+      name, [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
   return name;
 }
 
