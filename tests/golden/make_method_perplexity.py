@@ -220,8 +220,8 @@ def gptq(source, model, bits, group=-1):
     module.llama_sequential(model, source.loader, CPU)
 
 
-def awq(source, model, bits, group, clip=True):
-    """run_awq, then apply_awq and pseudo_quantize_model_weight on the dense model, as awq.entry."""
+def awq(source, model, bits, group, clip):
+    """run_awq (its search of clipping bounds takes an hour here), then apply_awq and pseudo_quantize_model_weight on the dense model, as awq.entry."""
     root = source.folder / "mit-han-lab+llm-awq"
     for name in ("awq", "awq.quantize", "awq.utils"):
         package = types.ModuleType(name)
@@ -311,7 +311,6 @@ ROWS = {
     "gptq 4 bit": (GPTQ, gptq, {"bits": 4}, {"method": "gptq", "bits": 4, "group_size": -1}),
     "gptq 4 bit g128": (GPTQ, gptq, {"bits": 4, "group": 128}, {"method": "gptq", "bits": 4, "group_size": 128}),
     "gptq 3 bit g128": (GPTQ, gptq, {"bits": 3, "group": 128}, {"method": "gptq", "bits": 3, "group_size": 128}),
-    "awq 4 bit g64": (AWQ, awq, {"bits": 4, "group": 64}, {"method": "awq", "bits": 4, "group_size": 64}),
     "awq 4 bit g64, scales alone": (AWQ, awq, {"bits": 4, "group": 64, "clip": False},
                                     {"method": "awq", "bits": 4, "group_size": 64, "clip": False}),
     "smoothquant W8A8": ("mit-han-lab/smoothquant", smoothquant, {}, {"method": "smoothquant", "alpha": 0.5}),
