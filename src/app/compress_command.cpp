@@ -158,11 +158,7 @@ void print_report(const CompressArguments& arguments, const MethodConfig& config
       describe(config), report.linears.size(), report.sparsity(), report.bits(),
       report.weight_error());
   if (report.kv_cache) print_cache(*report.kv_cache);
-  std::map<std::string, int64_t> notes;
-  for (const LinearReport& linear : report.linears) {
-    if (!linear.note.empty()) ++notes[linear.note];
-  }
-  for (const auto& [note, count] : notes)
+  for (const auto& [note, count] : report.note_counts())
     std::cout << "note: in " << count << " linears " << note << '\n';
   std::cout << "written to " << arguments.output << '\n';
 }

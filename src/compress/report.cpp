@@ -39,6 +39,14 @@ double CompressionReport::weight_error() const {
       *this, [](const LinearReport& l) { return l.weight_error * l.weight_error; }));
 }
 
+std::map<std::string, int64_t> CompressionReport::note_counts() const {
+  std::map<std::string, int64_t> counts;
+  for (const LinearReport& linear : linears) {
+    if (!linear.note.empty()) ++counts[linear.note];
+  }
+  return counts;
+}
+
 CompressionReport compression_report(const Json& json) {
   try {
     CompressionReport report;

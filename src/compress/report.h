@@ -3,6 +3,7 @@
 // reason.
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,8 +42,9 @@ struct CompressionReport {
   std::optional<CacheReport> kv_cache;
 
   int64_t elements() const;
-  double sparsity() const;      // zeros / elements over all linears
-  double bits() const;          // mean over weights
+  double sparsity() const;                             // zeros / elements over all linears
+  double bits() const;                                 // mean over weights
+  std::map<std::string, int64_t> note_counts() const;  // of linears, for each note that they have
   double weight_error() const;  // root of the mean of squared errors, weighted by elements
 };
 

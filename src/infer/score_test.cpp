@@ -252,6 +252,24 @@ TEST(Score, IsBitEqualForAnyBatchOrderSubsetAndNumberOfThreads) {
   }
 }
 
+// The scores, after comparing those of small batches on 1 and 3 threads with them.
+std::vector<ScoreResult> same_for_any_batch_and_threads(const CausalLM& model,
+                                                        std::span<const ScoreRequest> requests) {
+  const auto before = num_threads();
+  const auto expected = score(model, requests, {});
+  for (const int64_t threads : {1, 3}) {
+    set_num_threads(threads);
+    for (const int64_t batch_tokens : {1, 7, 333}) {
+      const auto results = score(model, requests, {.batch_tokens = batch_tokens, .on_batch = {}});
+      for (size_t i = 0; i < requests.size(); ++i) {
+        expect_same(results[i], expected[i], "batch " + std::to_string(batch_tokens));
+      }
+    }
+  }
+  set_num_threads(before);
+  return expected;
+}
+
 // With linears in 8 bits, whose activations are quantized row by row.
 TEST(Score, OfAnInt8ModelIsBitEqualForAnyBatchAndNumberOfThreads) {
   auto tiny = tiny_model(5);
@@ -269,19 +287,7 @@ TEST(Score, OfAnInt8ModelIsBitEqualForAnyBatchAndNumberOfThreads) {
     block.up_proj = Linear::llm_int8(w.up, options);
     block.down_proj = Linear::llm_int8(w.down, options);
   }
-  const auto before = num_threads();
-  const auto expected = score(tiny.model, requests, {});
-  for (const int64_t threads : {1, 3}) {
-    set_num_threads(threads);
-    for (const int64_t batch_tokens : {1, 7, 333}) {
-      const auto results =
-          score(tiny.model, requests, {.batch_tokens = batch_tokens, .on_batch = {}});
-      for (size_t i = 0; i < requests.size(); ++i) {
-        expect_same(results[i], expected[i], "batch " + std::to_string(batch_tokens));
-      }
-    }
-  }
-  set_num_threads(before);
+  const auto expected = same_for_any_batch_and_threads(tiny.model, requests);
   double squares = 0, tokens = 0;
   for (size_t i = 0; i < requests.size(); ++i) {
     squares += std::pow(expected[i].log_likelihood - dense[i].log_likelihood, 2);
@@ -355,19 +361,7 @@ TEST(Score, ThroughAQuantizedCacheIsBitEqualForAnyBatchOrderSubsetAndNumberOfThr
   std::vector<double> moved;  // root mean square, nats
   for (const int64_t bits : {8, 4, 2}) {
     tiny.model.kv_cache = {.bits = bits, .group_size = 16};
-    const auto before = num_threads();
-    const auto expected = score(tiny.model, requests, {});
-    for (const int64_t threads : {1, 3}) {
-      set_num_threads(threads);
-      for (const int64_t batch_tokens : {1, 7, 333}) {
-        const auto results =
-            score(tiny.model, requests, {.batch_tokens = batch_tokens, .on_batch = {}});
-        for (size_t i = 0; i < requests.size(); ++i) {
-          expect_same(results[i], expected[i], "batch " + std::to_string(batch_tokens));
-        }
-      }
-    }
-    set_num_threads(before);
+    const auto expected = same_for_any_batch_and_threads(tiny.model, requests);
     const std::vector<ScoreRequest> backwards(requests.rbegin(), requests.rend());
     const auto reversed = score(tiny.model, backwards, {});
     double squares = 0;

@@ -3,14 +3,13 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <map>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "compress/report.h"
 #include "model/kv_cache.h"
 #include "run/int8_modes.h"
 
@@ -38,19 +37,6 @@ std::vector<std::string> calibration_documents(const Plan& plan) {
   return documents;
 }
 
-// "in 30 of 210 linears: ...", one for each note that linears have.
-std::vector<std::string> notes_of(const Json& linears) {
-  std::map<std::string, size_t> counts;
-  for (const Json& linear : linears) {
-    if (const auto note = linear.at("note").get<std::string>(); !note.empty()) ++counts[note];
-  }
-  std::vector<std::string> notes;
-  notes.reserve(counts.size());
-  for (const auto& [note, count] : counts)
-    notes.push_back(fmt::format("in {} of {} linears: {}", count, linears.size(), note));
-  return notes;
-}
-
 // The cache that a checkpoint given as it is asks for.
 void add_cache(const Checkpoint& checkpoint, VariantDescription& description) {
   if (const auto cache = kv_cache_format(checkpoint.provenance())) {
@@ -73,8 +59,9 @@ void add_compression(const Json& file, int64_t num_parameters, VariantDescriptio
                                   .sparsity = linear.at("sparsity").get<double>(),
                                   .error = linear.at("weight_error").get<double>()});
   }
-  for (std::string& note : notes_of(report.at("linears")))
-    description.notes.push_back(std::move(note));
+  const size_t num_linears = report.at("linears").size();
+  for (const auto& [note, count] : compression_report(report).note_counts())
+    description.notes.push_back(fmt::format("in {} of {} linears: {}", count, num_linears, note));
   // The linears packed, all other tensors in 16 bits.
   const double others = static_cast<double>(num_parameters) - report.at("elements").get<double>();
   description.size_bytes = static_cast<int64_t>((stored_bits + 16 * others) / 8);
@@ -155,7 +142,8 @@ VariantDescription describe_variant(const Plan& plan, const PlannedVariant& vari
   const auto record = output.compression(variant.variant.name);
   const Json file = parse_json(read_file(record), record.string());
   try {
-    add_compression(file, num_parameters(plan.base), description);
+    in_context(record.string(),
+               [&] { add_compression(file, num_parameters(plan.base), description); });
   } catch (const nlohmann::json::exception& e) {
     fail(ErrorKind::kCorruptFile, record.string(), ": not what a compression reported (", e.what(),
          "); delete it to compress again");
