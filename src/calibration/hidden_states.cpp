@@ -93,12 +93,15 @@ std::string_view first_with_same_input(std::string_view linear) {
 void observe_block_inputs(const Block& block, const ModelConfig& config,
                           const std::vector<CalibrationBatch>& batches,
                           const InputObserver& observe) {
+  BlockScratch scratch;
+  auto states = at::empty({0}, at::kFloat);
   for (const CalibrationBatch& batch : batches) {
-    block_inputs(block, config, batch.forest, batch.hidden,
-                 [&](std::string_view linear, const at::Tensor& input) {
-                   if (first_with_same_input(linear) != linear) return;
-                   in_context(linear, [&] { observe(linear, input, batch.sequence_rows); });
-                 });
+    states.resize_(batch.hidden.sizes()).copy_(batch.hidden);
+    const auto tell = [&](std::string_view linear, const at::Tensor& input) {
+      if (first_with_same_input(linear) != linear) return;
+      in_context(linear, [&] { observe(linear, input, batch.sequence_rows); });
+    };
+    block_inputs_(block, config, batch.forest, states, tell, scratch);
     let_go(batch);
   }
 }
@@ -124,8 +127,10 @@ std::map<std::string_view, at::Tensor> block_input_norms(
 
 void pass_through_(const Block& block, const ModelConfig& config,
                    std::vector<CalibrationBatch>& batches) {
+  BlockScratch scratch;
   for (CalibrationBatch& batch : batches) {
-    batch.hidden.copy_(block_forward(block, config, batch.forest, batch.hidden));
+    block_forward_(block, config, ForestLayout(config, batch.forest), {}, std::nullopt,
+                   batch.hidden, scratch);
     let_go(batch);
   }
 }

@@ -12,33 +12,38 @@
 namespace assay {
 namespace {
 
-// y += x^T x for x [depth, width], blocks left of the diagonal left out.
-void add_upper_product(const at::Tensor& x, at::Tensor& y) {
-  const int64_t width = x.size(1), depth = x.size(0);
-  const auto packed =
-      kernels::pack_transposed(x.const_data_ptr<float>(), x.stride(0), width, depth);
-  const at::Tensor transposed = x.t().contiguous();
-  const float* rows = transposed.const_data_ptr<float>();
-  constexpr int64_t kPanels = 32;  // of a task
-  const int64_t row_blocks = (width + kernels::kRowBlock - 1) / kernels::kRowBlock;
-  const int64_t panel_blocks = (packed.num_panels() + kPanels - 1) / kPanels;
+// y += x^T x for x [depth, width], most of what lies left of the diagonal left out.
+void add_upper_product(const at::Tensor& x, kernels::PackedWeight& packed, at::Tensor& y) {
+  const int64_t width = x.size(1), depth = x.size(0), stride = x.stride(0);
+  const float* values = x.const_data_ptr<float>();
+  kernels::repack_transposed(packed, values, stride, width, depth);
+  const int64_t panel_width = packed.panel_width, num_panels = packed.num_panels();
+  constexpr int64_t kRows = 240, kColumns = 1024;  // of a task
+  constexpr int64_t kDiagonalRows = 48;            // that start at the panel of the diagonal
+  const int64_t panels = kColumns / panel_width;
+  const int64_t panel_blocks = (num_panels + panels - 1) / panels;
   float* out = y.mutable_data_ptr<float>();
-  parallel_for(row_blocks * panel_blocks, [&](int64_t task) {
-    const int64_t row = task / panel_blocks * kernels::kRowBlock;
-    const int64_t num_rows = std::min(kernels::kRowBlock, width - row);
-    const int64_t first =
-        std::max(task % panel_blocks * kPanels, row / packed.panel_width);  // the diagonal's panel
-    const int64_t last = std::min((task % panel_blocks + 1) * kPanels, packed.num_panels());
-    if (first >= last) return;
-    kernels::multiply_panels(packed, rows + row * depth, num_rows, first, last,
-                             out + row * width + first * packed.panel_width, width,
-                             kernels::Output::kAdd);
+  parallel_for((width + kRows - 1) / kRows * panel_blocks, [&](int64_t task) {
+    const int64_t row = task / panel_blocks * kRows, end = std::min(row + kRows, width);
+    const int64_t first = task % panel_blocks * panels, last = std::min(first + panels, num_panels);
+    const auto add = [&](int64_t from, int64_t to, int64_t first_panel, int64_t last_panel) {
+      if (first_panel >= last_panel) return;
+      kernels::multiply_panels_transposed(
+          packed, values + from, stride, to - from, first_panel, last_panel,
+          out + from * width + first_panel * panel_width, width, kernels::Output::kAdd);
+    };
+    const int64_t right = std::clamp((end + panel_width - 1) / panel_width, first, last);
+    for (int64_t from = row; from < end; from += kDiagonalRows) {
+      add(from, std::min(from + kDiagonalRows, end), std::max(first, from / panel_width), right);
+    }
+    add(row, end, right, last);
   });
 }
 
 }  // namespace
 
-void InputHessian::add(const at::Tensor& input, std::span<const int64_t> sequence_rows) {
+void InputHessian::add(const at::Tensor& input, std::span<const int64_t> sequence_rows,
+                       Scratch& scratch) {
   require(input.dim() == 2 && input.scalar_type() == at::kFloat,
           "input Hessian: expected float32 [rows, channels], got ", input.scalar_type(), " ",
           input.sizes());
@@ -52,7 +57,7 @@ void InputHessian::add(const at::Tensor& input, std::span<const int64_t> sequenc
   const at::Tensor inputs = input.contiguous();
   int64_t first = 0;
   for (const int64_t count : sequence_rows) {
-    add_upper_product(inputs.narrow(0, first, count), upper_);
+    add_upper_product(inputs.narrow(0, first, count), scratch, upper_);
     first += count;
     ++num_sequences_;
   }

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/gemm.h"
+
 namespace assay {
 
 // Takes in sequences one after another. An entry is the sum over sequences, in order, of the fixed
@@ -16,9 +18,16 @@ namespace assay {
 // change a bit of it. Half of the products are formed: H is symmetric.
 class InputHessian {
  public:
+  // Memory that calls use again, whatever Hessian they are of.
+  using Scratch = kernels::PackedWeight;
+
   // input [rows, in_features] float32: whole sequences of `sequence_rows` rows each, one after
   // another. Error(kBadInput) on another dtype or width, or rows that do not add up.
-  void add(const at::Tensor& input, std::span<const int64_t> sequence_rows);
+  void add(const at::Tensor& input, std::span<const int64_t> sequence_rows, Scratch& scratch);
+  void add(const at::Tensor& input, std::span<const int64_t> sequence_rows) {
+    Scratch scratch;
+    add(input, sequence_rows, scratch);
+  }
 
   // [in_features, in_features] float32, symmetric to the bit. Error(kBadInput) names the first
   // channel that met a NaN or an infinity, and when nothing was added.

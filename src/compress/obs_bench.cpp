@@ -37,7 +37,8 @@ void BM_HessianFast(benchmark::State& state) {
   const auto x = tokens_of(rows, width);
   const std::array<int64_t, 1> sequence{rows};
   InputHessian sum;
-  for (auto _ : state) sum.add(x, sequence);
+  InputHessian::Scratch scratch;
+  for (auto _ : state) sum.add(x, sequence, scratch);
   set_rate(state, static_cast<double>(rows * width * width));
 }
 void BM_HessianPlain(benchmark::State& state) {

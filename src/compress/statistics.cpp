@@ -28,13 +28,14 @@ std::map<std::string_view, InputStatistics> gather_statistics(
   std::map<std::string_view, InputNorms> norms;
   std::map<std::string_view, InputMoments> moments;
   std::map<std::string_view, InputHessian> hessians;
+  InputHessian::Scratch scratch;
   observe_block_inputs(
       block, model, batches,
       [&](std::string_view linear, const at::Tensor& input, std::span<const int64_t> rows) {
         if (!sources.contains(linear)) return;
         if (wanted.norm) norms.try_emplace(linear, wanted.norm_sum).first->second.add(input, rows);
         if (wanted.moments) moments[linear].add(input, rows);
-        if (wanted.hessian) hessians[linear].add(input, rows);
+        if (wanted.hessian) hessians[linear].add(input, rows, scratch);
       });
   std::map<std::string_view, InputStatistics> of_source, statistics;
   for (const std::string_view source : sources) {

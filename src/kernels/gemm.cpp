@@ -1,9 +1,12 @@
 #include "kernels/gemm.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <new>
+#include <span>
 
 #include "base/error.h"
 #include "base/thread_pool.h"
@@ -16,16 +19,21 @@ namespace assay::kernels {
 namespace {
 
 constexpr int64_t kMaxChunk = 320;  // a panel's chunk (20 KiB) stays in the first cache
-constexpr int64_t kPanelBlock = 24;
+// Of a task: its chunk of x and its part of y stay in the second cache.
+constexpr int64_t kMaxRows = 240, kMaxPanels = 24;
 constexpr int64_t kPackedRows = 64;
+constexpr int64_t kLine = 16;  // floats of a cache line
+constexpr int64_t kHugePage = int64_t{1} << 21;
+
+int64_t divided_up(int64_t count, int64_t by) { return (count + by - 1) / by; }
 
 int64_t chunk_length(int64_t in_features) {
-  const int64_t num_chunks = (in_features + kMaxChunk - 1) / kMaxChunk;
-  return (in_features + num_chunks - 1) / num_chunks;
+  return divided_up(in_features, divided_up(in_features, kMaxChunk));
 }
 
 // One tile: y[r][c] = (or +=, -=) sum over k < depth of x[r][k] * panel[k][c], for `rows` rows and
-// one panel.
+// one panel. `ahead` is read soon, a cache line for each k: panels come from far away, and the
+// processor's own look ahead ends with a page.
 struct Tile {
   const float* x;
   int64_t x_stride;
@@ -34,6 +42,7 @@ struct Tile {
   float* y;
   int64_t y_stride;
   Output output;
+  const float* ahead;
 };
 
 float result_of(float y, float s, Output output) {
@@ -72,7 +81,9 @@ __attribute__((target("avx2,fma"))) void avx2_tile(const Tile& t) {
   for (int r = 0; r < kRows; ++r) sum[r][0] = sum[r][1] = _mm256_setzero_ps();
   const float* x = t.x;
   const float* panel = t.panel;
-  for (int64_t k = 0; k < t.depth; ++k, ++x, panel += 16) {
+  const float* ahead = t.ahead;
+  for (int64_t k = 0; k < t.depth; ++k, ++x, panel += 16, ahead += kLine) {
+    _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T1);
     const __m256 w0 = _mm256_load_ps(panel), w1 = _mm256_load_ps(panel + 8);
 #pragma GCC unroll 6
     for (int r = 0; r < kRows; ++r) {
@@ -103,7 +114,9 @@ __attribute__((target("avx512f"))) void avx512_tile(const Tile& t) {
   for (int r = 0; r < kRows; ++r) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
   const float* x = t.x;
   const float* panel = t.panel;
-  for (int64_t k = 0; k < t.depth; ++k, ++x, panel += 32) {
+  const float* ahead = t.ahead;
+  for (int64_t k = 0; k < t.depth; ++k, ++x, panel += 32, ahead += kLine) {
+    _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T1);
     const __m512 w0 = _mm512_load_ps(panel), w1 = _mm512_load_ps(panel + 16);
 #pragma GCC unroll 12
     for (int r = 0; r < kRows; ++r) {
@@ -165,22 +178,33 @@ void run_narrow_tile(const PackedWeight& weight, const Tile& t, int64_t rows, in
   }
 }
 
-PackedWeight empty_panels(int64_t out_features, int64_t in_features, Isa isa) {
+void ask_for_huge_pages(std::span<float> memory) {
+#ifdef MADV_HUGEPAGE
+  ::madvise(memory.data(), memory.size_bytes(), MADV_HUGEPAGE);  // refused: small ones
+#endif
+}
+
+// Gives `packed` the shape, and memory where it has not enough or shares it.
+void reshape(PackedWeight& packed, int64_t out_features, int64_t in_features, Isa isa) {
   require(out_features > 0 && in_features > 0, "pack_weight: empty weight [", out_features, ", ",
           in_features, "]");
   if (!has_isa(isa))
     fail(ErrorKind::kInternal, "pack_weight: this processor has no ", isa_name(isa));
-  PackedWeight packed{.in_features = in_features,
-                      .out_features = out_features,
-                      .panel_width = isa == Isa::kAvx512 ? 32 : 16,
-                      .isa = isa,
-                      .panels = {}};
-  const auto bytes =
-      static_cast<size_t>(packed.num_panels() * in_features * packed.panel_width) * sizeof(float);
-  packed.panels.reset(static_cast<float*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64)),
+  packed.in_features = in_features;
+  packed.out_features = out_features;
+  packed.panel_width = isa == Isa::kAvx512 ? 32 : 16;
+  packed.isa = isa;
+  const int64_t floats = packed.num_panels() * in_features * packed.panel_width;
+  if (packed.panels.use_count() == 1 && packed.capacity >= floats) return;
+  packed.panels.reset();  // before the new memory is taken
+  const auto bytes = static_cast<int64_t>(sizeof(float)) * floats;
+  const int64_t alignment = bytes < kHugePage ? 64 : kHugePage;
+  const auto size = static_cast<size_t>(divided_up(bytes, alignment) * alignment);
+  packed.panels.reset(static_cast<float*>(std::aligned_alloc(static_cast<size_t>(alignment), size)),
                       std::free);
   if (!packed.panels) throw std::bad_alloc();
-  return packed;
+  packed.capacity = floats;
+  if (alignment == kHugePage) ask_for_huge_pages({packed.panels.get(), size / sizeof(float)});
 }
 
 }  // namespace
@@ -191,7 +215,8 @@ PackedWeight pack_weight(const float* weight, int64_t out_features, int64_t in_f
 
 PackedWeight pack_weight(const float* weight, int64_t stride, int64_t out_features,
                          int64_t in_features, Isa isa) {
-  PackedWeight packed = empty_panels(out_features, in_features, isa);
+  PackedWeight packed;
+  reshape(packed, out_features, in_features, isa);
   const int64_t width = packed.panel_width;
   parallel_for(packed.num_panels(), [&](int64_t p) {
     float* panel = packed.panels.get() + p * in_features * width;
@@ -211,48 +236,126 @@ PackedWeight pack_weight(const float* weight, int64_t stride, int64_t out_featur
 
 PackedWeight pack_transposed(const float* weight, int64_t stride, int64_t out_features,
                              int64_t in_features, Isa isa) {
-  PackedWeight packed = empty_panels(out_features, in_features, isa);
-  const int64_t width = packed.panel_width;
-  parallel_for(packed.num_panels(), [&](int64_t p) {
-    float* panel = packed.panels.get() + p * in_features * width;
-    const int64_t columns = std::min(width, out_features - p * width);
+  PackedWeight packed;
+  repack_transposed(packed, weight, stride, out_features, in_features, isa);
+  return packed;
+}
+
+void repack_transposed(PackedWeight& packed, const float* weight, int64_t stride,
+                       int64_t out_features, int64_t in_features, Isa isa) {
+  reshape(packed, out_features, in_features, isa);
+  const int64_t width = packed.panel_width, num_panels = packed.num_panels();
+  constexpr int64_t kTogether = 8;  // panels: a row of `weight` is read in longer pieces
+  parallel_for(divided_up(num_panels, kTogether), [&](int64_t group) {
+    const int64_t first = group * kTogether, last = std::min(first + kTogether, num_panels);
     for (int64_t k = 0; k < in_features; ++k) {
-      std::copy_n(weight + k * stride + p * width, columns, panel + k * width);
-      std::fill_n(panel + k * width + columns, width - columns, 0.0f);
+      for (int64_t p = first; p < last; ++p) {
+        float* row = packed.panels.get() + (p * in_features + k) * width;
+        const int64_t columns = std::min(width, out_features - p * width);
+        std::copy_n(weight + k * stride + p * width, columns, row);
+        std::fill_n(row + columns, width - columns, 0.0f);
+      }
     }
   });
-  return packed;
 }
 
 namespace {
 
-// multiply_panels where rows of x lie `x_stride` floats apart.
-void multiply_strided(const PackedWeight& weight, const float* x, int64_t x_stride,
-                      int64_t num_rows, int64_t first_panel, int64_t last_panel, float* y,
-                      int64_t y_stride, Output output) {
+// x [num_rows, in_features]: element (r, k) lies at values[r * row_stride + k * column_stride].
+struct Rows {
+  const float* values;
+  int64_t row_stride;
+  int64_t column_stride;
+
+  const float* at(int64_t row, int64_t column) const {
+    return values + row * row_stride + column * column_stride;
+  }
+  // Whether tiles read it where it is. Rows many powers of two apart share sets of the first cache.
+  bool is_read_in_place() const { return column_stride == 1 && row_stride % 512 != 0; }
+};
+
+// A chunk of a block of rows, copied so that its rows lie well for tiles.
+struct RowsAside {
+  static constexpr int64_t kStride = kMaxChunk + kLine;  // an odd number of cache lines
+
+  Rows copied(const Rows& x, int64_t num_rows, int64_t depth) {
+    if (x.column_stride == 1) {
+      for (int64_t r = 0; r < num_rows; ++r) std::copy_n(x.at(r, 0), depth, values + r * kStride);
+    } else {
+      turn(x, num_rows, depth);
+    }
+    return {values, kStride, 1};
+  }
+
+  // In squares of a cache line's side: each line is read once, and few are written at a time.
+  void turn(const Rows& x, int64_t num_rows, int64_t depth) {
+    for (int64_t k = 0; k < depth; k += kLine) {
+      const int64_t last = std::min(k + kLine, depth);
+      for (int64_t row = 0; row < num_rows; row += kLine) {
+        const int64_t end = std::min(row + kLine, num_rows);
+        for (int64_t c = k; c < last; ++c)
+          for (int64_t r = row; r < end; ++r) values[r * kStride + c] = *x.at(r, c);
+      }
+    }
+  }
+
+  alignas(64) float values[kMaxRows * kStride];
+};
+
+// multiply_panels for at most kMaxRows rows.
+void multiply_row_block(const PackedWeight& weight, const Rows& x, int64_t num_rows,
+                        int64_t first_panel, int64_t last_panel, float* y, int64_t y_stride,
+                        Output output) {
   const int64_t depth = weight.in_features, chunk = chunk_length(depth), width = weight.panel_width;
   const int64_t step = tile_rows(weight.isa);
+  const auto panel_at = [&](int64_t p, int64_t k) {
+    return weight.panels.get() + (p * depth + k) * width;
+  };
+  RowsAside aside;
   for (int64_t k = 0; k < depth; k += chunk) {
+    const int64_t chunk_depth = std::min(chunk, depth - k);
+    const Rows part{x.at(0, k), x.row_stride, x.column_stride};
+    const Rows rows = part.is_read_in_place() ? part : aside.copied(part, num_rows, chunk_depth);
+    const bool continues = k > 0 && output == Output::kWrite;
     for (int64_t p = first_panel; p < last_panel; ++p) {
       const int64_t columns = std::min(width, weight.out_features - p * width);
+      const float* panel = panel_at(p, k);
+      const float* next = panel_at(std::min(p + 1, last_panel - 1), k);
       for (int64_t r = 0; r < num_rows; r += step) {
-        const bool continues = k > 0 && output == Output::kWrite;
-        const Tile tile{.x = x + r * x_stride + k,
-                        .x_stride = x_stride,
-                        .panel = weight.panels.get() + (p * depth + k) * width,
-                        .depth = std::min(chunk, depth - k),
+        // The first tiles of a panel bring up the next one, the others nothing new.
+        const int64_t brought_up = r / step * chunk_depth * kLine;
+        const bool is_left = brought_up < chunk_depth * width;
+        const Tile tile{.x = rows.at(r, 0),
+                        .x_stride = rows.row_stride,
+                        .panel = panel,
+                        .depth = chunk_depth,
                         .y = y + r * y_stride + (p - first_panel) * width,
                         .y_stride = y_stride,
-                        .output = continues ? Output::kAdd : output};
-        const int64_t rows = std::min(step, num_rows - r);
+                        .output = continues ? Output::kAdd : output,
+                        .ahead = is_left ? next + brought_up : panel};
+        const int64_t tile_rows = std::min(step, num_rows - r);
         if (columns == width) {
-          run_tile(weight, tile, rows);
+          run_tile(weight, tile, tile_rows);
         } else {
-          run_narrow_tile(weight, tile, rows, columns);
+          run_narrow_tile(weight, tile, tile_rows, columns);
         }
       }
     }
   }
+}
+
+void multiply_rows(const PackedWeight& weight, const Rows& x, int64_t num_rows, int64_t first_panel,
+                   int64_t last_panel, float* y, int64_t y_stride, Output output) {
+  for (int64_t r = 0; r < num_rows; r += kMaxRows) {
+    multiply_row_block(weight, {x.at(r, 0), x.row_stride, x.column_stride},
+                       std::min(kMaxRows, num_rows - r), first_panel, last_panel, y + r * y_stride,
+                       y_stride, output);
+  }
+}
+
+// The length of equal parts of at most `limit`, all but the last a multiple of `step`.
+int64_t part_length(int64_t count, int64_t limit, int64_t step) {
+  return divided_up(divided_up(count, divided_up(count, limit)), step) * step;
 }
 
 }  // namespace
@@ -260,19 +363,28 @@ void multiply_strided(const PackedWeight& weight, const float* x, int64_t x_stri
 void multiply_panels(const PackedWeight& weight, const float* x, int64_t num_rows,
                      int64_t first_panel, int64_t last_panel, float* y, int64_t y_stride,
                      Output output) {
-  multiply_strided(weight, x, weight.in_features, num_rows, first_panel, last_panel, y, y_stride,
-                   output);
+  multiply_rows(weight, {x, weight.in_features, 1}, num_rows, first_panel, last_panel, y, y_stride,
+                output);
+}
+
+void multiply_panels_transposed(const PackedWeight& weight, const float* x, int64_t x_stride,
+                                int64_t num_rows, int64_t first_panel, int64_t last_panel, float* y,
+                                int64_t y_stride, Output output) {
+  multiply_rows(weight, {x, 1, x_stride}, num_rows, first_panel, last_panel, y, y_stride, output);
 }
 
 void multiply(const PackedWeight& weight, const float* x, int64_t x_stride, int64_t num_rows,
               float* y, int64_t y_stride, Output output) {
-  const int64_t row_blocks = (num_rows + kRowBlock - 1) / kRowBlock;
-  const int64_t panel_blocks = (weight.num_panels() + kPanelBlock - 1) / kPanelBlock;
-  parallel_for(row_blocks * panel_blocks, [&](int64_t i) {
-    const int64_t r = i / panel_blocks * kRowBlock, p = i % panel_blocks * kPanelBlock;
-    multiply_strided(weight, x + r * x_stride, x_stride, std::min(kRowBlock, num_rows - r), p,
-                     std::min(p + kPanelBlock, weight.num_panels()),
-                     y + r * y_stride + p * weight.panel_width, y_stride, output);
+  if (num_rows == 0) return;
+  const int64_t num_panels = weight.num_panels();
+  const int64_t rows = part_length(num_rows, kMaxRows, tile_rows(weight.isa));
+  const int64_t panels = part_length(num_panels, kMaxPanels, 1);
+  const int64_t panel_blocks = divided_up(num_panels, panels);
+  parallel_for(divided_up(num_rows, rows) * panel_blocks, [&](int64_t i) {
+    const int64_t r = i / panel_blocks * rows, p = i % panel_blocks * panels;
+    multiply_rows(weight, {x + r * x_stride, x_stride, 1}, std::min(rows, num_rows - r), p,
+                  std::min(p + panels, num_panels), y + r * y_stride + p * weight.panel_width,
+                  y_stride, output);
   });
 }
 

@@ -22,6 +22,7 @@ struct PackedWeight {
   int64_t panel_width = 16;
   Isa isa = Isa::kPortable;
   std::shared_ptr<float[]> panels;
+  int64_t capacity = 0;  // floats at `panels`
 
   int64_t num_panels() const { return (out_features + panel_width - 1) / panel_width; }
 };
@@ -37,6 +38,11 @@ PackedWeight pack_weight(const float* weight, int64_t stride, int64_t out_featur
 // The same for the transpose: row-major [in_features, out_features], rows `stride` floats apart.
 PackedWeight pack_transposed(const float* weight, int64_t stride, int64_t out_features,
                              int64_t in_features, Isa isa = best_isa());
+
+// The same in the memory of a weight that is not needed any more, where it suffices: fresh pages
+// cost as much as packing.
+void repack_transposed(PackedWeight& packed, const float* weight, int64_t stride,
+                       int64_t out_features, int64_t in_features, Isa isa = best_isa());
 
 enum class Output { kWrite, kAdd, kSubtract };  // y = x W^T, y += x W^T or y -= x W^T
 
@@ -54,6 +60,12 @@ void multiply(const PackedWeight& weight, const float* x, int64_t x_stride, int6
 void multiply_panels(const PackedWeight& weight, const float* x, int64_t num_rows,
                      int64_t first_panel, int64_t last_panel, float* y, int64_t y_stride,
                      Output output = Output::kWrite);
+
+// The same where x is given as its transpose: row-major [in_features, num_rows], rows `x_stride`
+// floats apart.
+void multiply_panels_transposed(const PackedWeight& weight, const float* x, int64_t x_stride,
+                                int64_t num_rows, int64_t first_panel, int64_t last_panel, float* y,
+                                int64_t y_stride, Output output);
 
 // Rows that multiply_panels works on best at a time (their inputs stay in the second cache).
 inline constexpr int64_t kRowBlock = 120;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -44,14 +45,56 @@ TEST(Multiply, TakesPartsOfMatrices) {
   EXPECT_EQ(y, (std::vector<float>{11, 17, 2, 9, 4, 6, 1, 9}));
 }
 
+std::vector<float> transpose_of(const std::vector<float>& matrix, int64_t rows, int64_t columns) {
+  std::vector<float> transposed(matrix.size());
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < columns; ++c)
+      transposed[static_cast<size_t>(c * rows + r)] = matrix[static_cast<size_t>(r * columns + c)];
+  }
+  return transposed;
+}
+
+// At 512 floats a row tiles read a copy of x (rows share cache sets), at 700 they read x itself.
+TEST(Multiply, HasTheSameBitsForATransposedInputAndAtEveryStride) {
+  const int64_t rows = 250, in = 500, out = 70;
+  const auto x = random_floats(rows * in, 9), w = random_floats(out * in, 10);
+  const auto packed = pack_weight(w.data(), out, in);
+  std::vector<float> expected(static_cast<size_t>(rows * out)), y(expected.size());
+  multiply(packed, x.data(), rows, expected.data());
+  for (const int64_t stride : {512, 700}) {
+    std::vector<float> wide(static_cast<size_t>(rows * stride), NAN);
+    for (int64_t r = 0; r < rows; ++r) std::copy_n(x.data() + r * in, in, wide.data() + r * stride);
+    multiply(packed, wide.data(), stride, rows, y.data(), out, Output::kWrite);
+    EXPECT_EQ(y, expected) << stride;
+  }
+  const auto turned = transpose_of(x, rows, in);
+  multiply_panels_transposed(packed, turned.data(), rows, rows, 0, packed.num_panels(), y.data(),
+                             out, Output::kWrite);
+  EXPECT_EQ(y, expected);
+}
+
+TEST(RepackTransposed, TakesOverMemoryThatNobodyElseHolds) {
+  const auto large = random_floats(40 * 30, 11), small = random_floats(20 * 30, 12);
+  auto packed = pack_transposed(large.data(), 40, 40, 30);
+  const float* memory = packed.panels.get();
+  const auto expected = pack_transposed(small.data(), 20, 20, 30);
+  const auto same_panels = [&] {
+    const auto floats = static_cast<size_t>(expected.num_panels() * 30 * expected.panel_width);
+    return std::memcmp(packed.panels.get(), expected.panels.get(), floats * sizeof(float)) == 0;
+  };
+  repack_transposed(packed, small.data(), 20, 20, 30);
+  EXPECT_EQ(packed.panels.get(), memory);
+  EXPECT_TRUE(same_panels());
+  const PackedWeight other = packed;
+  repack_transposed(packed, large.data(), 40, 40, 30);
+  EXPECT_NE(packed.panels.get(), memory);
+  packed = other;
+  EXPECT_TRUE(same_panels()) << "what another holds was written to";
+}
+
 TEST(PackTransposed, IsThePackOfTheTranspose) {
   const int64_t in = 70, out = 45;
-  const auto w = random_floats(out * in, 8);
-  std::vector<float> transposed(w.size());
-  for (int64_t c = 0; c < out; ++c) {
-    for (int64_t k = 0; k < in; ++k)
-      transposed[static_cast<size_t>(k * out + c)] = w[static_cast<size_t>(c * in + k)];
-  }
+  const auto w = random_floats(out * in, 8), transposed = transpose_of(w, out, in);
   const auto expected = pack_weight(w.data(), out, in),
              packed = pack_transposed(transposed.data(), out, out, in);
   const auto count = static_cast<size_t>(packed.num_panels() * in * packed.panel_width);

@@ -249,7 +249,12 @@ void block_inputs(const Block& block, const ModelConfig& config, const TokenFore
                   const at::Tensor& hidden, const LinearInputObserver& observe) {
   auto states = hidden.clone(at::MemoryFormat::Contiguous);
   BlockScratch scratch;
-  forward_to_down_proj_(block, config, ForestLayout(config, forest), {}, std::nullopt, states,
+  block_inputs_(block, config, forest, states, observe, scratch);
+}
+
+void block_inputs_(const Block& block, const ModelConfig& config, const TokenForest& forest,
+                   at::Tensor& hidden, const LinearInputObserver& observe, BlockScratch& scratch) {
+  forward_to_down_proj_(block, config, ForestLayout(config, forest), {}, std::nullopt, hidden,
                         scratch, observe);
 }
 

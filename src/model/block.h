@@ -62,11 +62,6 @@ using LinearInputObserver = std::function<void(std::string_view linear, const at
 at::Tensor block_forward(const Block& block, const ModelConfig& config, const TokenForest& forest,
                          const at::Tensor& hidden);
 
-// The inputs of the seven linears alone. The product of down_proj, on which no input depends, is
-// left out: a quarter of the products of SmolLM2's blocks.
-void block_inputs(const Block& block, const ModelConfig& config, const TokenForest& forest,
-                  const at::Tensor& hidden, const LinearInputObserver& observe);
-
 // What is the same for every block that a forest passes through. Error(kInternal) unless the
 // segments cover the rows in order, parents come first and positions follow from them. A root
 // segment may start behind position 0: then it continues a path that was computed earlier.
@@ -92,7 +87,16 @@ struct BlockScratch {
   at::Tensor normed, queries, keys, values, attended, mlp_normed, gate, up;
 };
 
-// The same in place, and in parts: hidden becomes the block's output. With `wanted_rows`
+// The inputs of the seven linears alone. The product of down_proj, on which no input depends, is
+// left out: a quarter of the products of SmolLM2's blocks.
+void block_inputs(const Block& block, const ModelConfig& config, const TokenForest& forest,
+                  const at::Tensor& hidden, const LinearInputObserver& observe);
+
+// The same where hidden may become anything, with memory of the caller's.
+void block_inputs_(const Block& block, const ModelConfig& config, const TokenForest& forest,
+                   at::Tensor& hidden, const LinearInputObserver& observe, BlockScratch& scratch);
+
+// block_forward in place, and in parts: hidden becomes the block's output. With `wanted_rows`
 // (ascending) only those rows leave the block (hidden becomes [wanted rows, hidden_size]); all
 // others give keys and values alone. Afterwards scratch.keys and .values hold those of all rows as
 // the cache gives them, [rows, num_key_value_heads * head_dim]. Error(kBadInput) on keys or values
