@@ -65,6 +65,7 @@ TEST_F(KvCacheStudy, ScoresThroughTheCacheAndSaysSo) {
       << "  - {name: kv4, method: kv_cache, bits: 4, group_size: 16}\n"
       << "  - {name: kv2, method: kv_cache, bits: 2, group_size: 16}\n"
       << "  - {name: beside, method: dense, kv_bits: 4, kv_group_size: 16}\n"
+      << "  - {name: uneven, method: kv_cache, bits: 4, group_size: 12}\n"
       << "  - {name: rtn, method: rtn, bits: 4, group_size: 64}\n"
       << "  - {name: rtn-kv4, method: rtn, bits: 4, group_size: 64, kv_bits: 4, kv_group_size: "
          "16}\n"
@@ -89,6 +90,8 @@ TEST_F(KvCacheStudy, ScoresThroughTheCacheAndSaysSo) {
   EXPECT_EQ(rtn["weights"]["method"]["kv_bits"], 4);
   EXPECT_EQ(rtn["variant"]["settings"]["kv_bits"], 4);
   EXPECT_FALSE(results("base")["x_assay"]["weights"].contains("kv_cache"));
+  EXPECT_EQ(results("uneven")["x_assay"]["variant"]["notes"],
+            Json{"KV cache: groups of 12 leave one of 4 at the end of each head"});
 }
 
 // The base is a checkpoint that asks for a cache: it is scored through it, and so is what is made

@@ -59,9 +59,13 @@ void add_compression(const Json& file, int64_t num_parameters, VariantDescriptio
                                   .sparsity = linear.at("sparsity").get<double>(),
                                   .error = linear.at("weight_error").get<double>()});
   }
-  const size_t num_linears = report.at("linears").size();
-  for (const auto& [note, count] : compression_report(report).note_counts())
-    description.notes.push_back(fmt::format("in {} of {} linears: {}", count, num_linears, note));
+  const CompressionReport told = compression_report(report);
+  for (const auto& [note, count] : told.note_counts()) {
+    description.notes.push_back(
+        fmt::format("in {} of {} linears: {}", count, told.linears.size(), note));
+  }
+  if (told.kv_cache && !told.kv_cache->note.empty())
+    description.notes.push_back("KV cache: " + told.kv_cache->note);
   // The linears packed, all other tensors in 16 bits.
   const double others = static_cast<double>(num_parameters) - report.at("elements").get<double>();
   description.size_bytes = static_cast<int64_t>((stored_bits + 16 * others) / 8);
