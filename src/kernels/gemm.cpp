@@ -311,7 +311,7 @@ void multiply_row_block(const PackedWeight& weight, const Rows& x, int64_t num_r
   const auto panel_at = [&](int64_t p, int64_t k) {
     return weight.panels.get() + (p * depth + k) * width;
   };
-  RowsAside aside;
+  RowsAside aside;  // NOLINT(cppcoreguidelines-pro-type-member-init): a chunk fills what it reads
   for (int64_t k = 0; k < depth; k += chunk) {
     const int64_t chunk_depth = std::min(chunk, depth - k);
     const Rows part{x.at(0, k), x.row_stride, x.column_stride};
