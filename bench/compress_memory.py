@@ -18,6 +18,8 @@ from pathlib import Path
 BIN = Path(__file__).resolve().parent.parent / "build/release/bin"
 FLAGS = {"gptq": ["--bits", "4", "--group_size", "128"], "awq": ["--bits", "4", "--group_size", "128"]}
 
+TAKE_NO_TEXT = ("magnitude", "rtn", "nf4", "fp4", "hqq", "llm_int8", "kv_cache", "permute", "dense")
+
 
 def peaks(command):
     """Peak MB of a process: in all, anonymous, of mapped files. Its output is shown when it fails."""
@@ -51,7 +53,7 @@ def planned(command):
 
 
 def calibration_of(arguments, model, sequences, method):
-    if method in ("magnitude", "rtn", "nf4", "fp4", "hqq", "llm_int8", "permute", "dense"):
+    if method in TAKE_NO_TEXT:
         return []
     ids = arguments.ids or model / "ids.jsonl"
     return ["--calibration", f"ids:{ids}", "--samples", sequences]

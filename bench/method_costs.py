@@ -5,9 +5,6 @@
 Prints a Markdown table: seconds of the whole `assay compress` (reading and writing checkpoints included) and the most memory
 that the process held, as the kernel counts it. Checkpoints go to a temporary folder and are deleted. Absolute times are
 those of this machine; compare rows of one run."""
-import os
-import shlex
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,8 +12,7 @@ from pathlib import Path
 
 import yaml
 
-TAKE_NO_TEXT = ("magnitude", "rtn", "nf4", "fp4", "hqq", "llm_int8", "kv_cache", "permute", "dense")
-ASSAY = Path(__file__).resolve().parent.parent / "build/release/bin/assay"
+from compress_memory import BIN, TAKE_NO_TEXT, peaks
 
 
 def flags_of(settings):
@@ -38,19 +34,6 @@ def calibration_of(study, variant):
             "--seed", calibration["seeds"][0]]
 
 
-def measure(command):
-    with tempfile.TemporaryFile() as output:
-        started = time.monotonic()
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT,
-                                   env={**os.environ, "OMP_WAIT_POLICY": "passive"})
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            output.seek(0)
-            sys.exit(f"{shlex.join(command)} failed:\n{output.read().decode()[-2000:]}")
-        return time.monotonic() - started, usage.ru_maxrss * 1024 / 1e6
-
-
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
@@ -62,9 +45,10 @@ def main():
         if wanted and name not in wanted:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            command = [ASSAY, "compress", study["model"], *flags_of(variant), *calibration_of(study, variant), "-o",
-                       f"{folder}/{name}"]
-            seconds, megabytes = measure([str(word) for word in command])
+            started = time.monotonic()
+            megabytes, *_ = peaks([BIN / "assay", "compress", study["model"], *flags_of(variant),
+                                   *calibration_of(study, variant), "-o", f"{folder}/{name}"])
+            seconds = time.monotonic() - started
         print(f"| {name} | {seconds:.0f} | {megabytes:.0f} |", flush=True)
 
 

@@ -18,8 +18,8 @@ void add_upper_product(const at::Tensor& x, kernels::PackedWeight& packed, at::T
   const float* values = x.const_data_ptr<float>();
   kernels::repack_transposed(packed, values, stride, width, depth);
   const int64_t panel_width = packed.panel_width, num_panels = packed.num_panels();
-  constexpr int64_t kRows = 240, kColumns = 1024;  // of a task
-  constexpr int64_t kDiagonalRows = 48;            // that start at the panel of the diagonal
+  constexpr int64_t kRows = 2 * kernels::kRowBlock, kColumns = 1024;  // of a task
+  constexpr int64_t kDiagonalRows = 48;  // that start at the panel of the diagonal
   const int64_t panels = kColumns / panel_width;
   const int64_t panel_blocks = (num_panels + panels - 1) / panels;
   float* out = y.mutable_data_ptr<float>();

@@ -20,7 +20,7 @@ namespace {
 
 constexpr int64_t kMaxChunk = 320;  // a panel's chunk (20 KiB) stays in the first cache
 // Of a task: its chunk of x and its part of y stay in the second cache.
-constexpr int64_t kMaxRows = 240, kMaxPanels = 24;
+constexpr int64_t kMaxRows = 2 * kRowBlock, kMaxPanels = 24;
 constexpr int64_t kPackedRows = 64;
 constexpr int64_t kLine = 16;  // floats of a cache line
 constexpr int64_t kHugePage = int64_t{1} << 21;
@@ -333,11 +333,11 @@ void multiply_row_block(const PackedWeight& weight, const Rows& x, int64_t num_r
                         .y_stride = y_stride,
                         .output = continues ? Output::kAdd : output,
                         .ahead = is_left ? next + brought_up : panel};
-        const int64_t tile_rows = std::min(step, num_rows - r);
+        const int64_t count = std::min(step, num_rows - r);
         if (columns == width) {
-          run_tile(weight, tile, tile_rows);
+          run_tile(weight, tile, count);
         } else {
-          run_narrow_tile(weight, tile, tile_rows, columns);
+          run_narrow_tile(weight, tile, count, columns);
         }
       }
     }
@@ -382,9 +382,9 @@ void multiply(const PackedWeight& weight, const float* x, int64_t x_stride, int6
   const int64_t panel_blocks = divided_up(num_panels, panels);
   parallel_for(divided_up(num_rows, rows) * panel_blocks, [&](int64_t i) {
     const int64_t r = i / panel_blocks * rows, p = i % panel_blocks * panels;
-    multiply_rows(weight, {x + r * x_stride, x_stride, 1}, std::min(rows, num_rows - r), p,
-                  std::min(p + panels, num_panels), y + r * y_stride + p * weight.panel_width,
-                  y_stride, output);
+    multiply_row_block(weight, {x + r * x_stride, x_stride, 1}, std::min(rows, num_rows - r), p,
+                       std::min(p + panels, num_panels), y + r * y_stride + p * weight.panel_width,
+                       y_stride, output);
   });
 }
 

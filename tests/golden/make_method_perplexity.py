@@ -11,6 +11,7 @@ the environment of `make peers` (TORCHDYNAMO_DISABLE=1).
     python tests/golden/make_method_perplexity.py again HOW FOLDER NAME ... (the same but for float32's rounding: AGAIN)
 """
 import contextlib
+import functools
 import hashlib
 import importlib
 import io
@@ -161,6 +162,8 @@ class States(torch.nn.Module):
         return self.of_ids[tuple(ids[0].tolist())].clone()
 
 
+@functools.cache
+@torch.no_grad()
 def inputs_of_blocks(source):
     model = load_model()
     inputs = [{} for _ in model.model.layers]
@@ -372,9 +375,8 @@ ROWS = {
 CARRYING = ("wanda 50 %", "wanda 2:4", "sparsegpt 50 %", "sparsegpt 2:4", "dsnot 50 %", "gptq 4 bit", "gptq 4 bit g128",
             "gptq 3 bit g128")
 BLOCK_BY_BLOCK = ", block by block"
-for carrying in CARRYING:
-    origin, function, given, words = ROWS[carrying]
-    ROWS[carrying + BLOCK_BY_BLOCK] = (origin, block_by_block(function), given, words)
+ROWS |= {name + BLOCK_BY_BLOCK: (origin, block_by_block(function), given, words)
+         for name in CARRYING for origin, function, given, words in [ROWS[name]]}
 
 # Runs that are the same in exact arithmetic: calibration sequences in the other order, embeddings times a number near 1 (a
 # norm follows them).
