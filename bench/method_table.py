@@ -1,4 +1,4 @@
-"""The table of docs/methods/README.md: what every variant of a study costs and changes.
+"""The table of docs/methods/side-by-side.md: what every variant of a study costs and changes.
 
     python3 bench/method_table.py results/methods/summary.json COSTS
 

@@ -205,6 +205,13 @@ constexpr bool kMayHaveMask = std::is_base_of_v<QuantizerConfig, Config>&& requi
   config.mask;
 };
 
+// Sparsity and pattern say something: all pruning methods, and quantizers beside a mask.
+template <class Config>
+bool prunes(const Config& config) {
+  if constexpr (kMayHaveMask<Config>) return config.mask != MaskSource::kNone;
+  return true;
+}
+
 // A pattern implies its sparsity and refuses another; a group is a number of columns or the row.
 template <class Config>
 void settle(const Json& settings, Config& config) {
@@ -218,12 +225,8 @@ void settle(const Json& settings, Config& config) {
     }
   }
   if constexpr (kMayHaveMask<Config>) {
-    // Spelled out, "mask": "none" stands beside the defaults of both.
-    const bool is_given = settings.contains("sparsity") || settings.contains("pattern");
-    const bool is_default = config.sparsity == Config().sparsity && !config.pattern;
-    require(
-        config.mask != MaskSource::kNone || !is_given || (settings.contains("mask") && is_default),
-        "sparsity and pattern are those of a mask: say whose (mask: wanda)");
+    require(prunes(config) || !(settings.contains("sparsity") || settings.contains("pattern")),
+            "sparsity and pattern are those of a mask: say whose (mask: wanda)");
   }
   if constexpr (requires { config.group_size; }) {
     require(config.group_size == -1 || config.group_size > 0,
@@ -261,11 +264,14 @@ Config parse(const Json& settings, std::span<const Setting<Config>> list,
   return config;
 }
 
-// Every setting, in the order of the list, then the quirks that are on.
+// Every setting that says something, in the order of the list, then the quirks that are on.
 template <class Config>
 void spell_out(const Config& config, std::span<const Setting<Config>> list,
                std::span<const Quirk<Config>> quirks, Json& json) {
-  for (const auto& setting : list) json[std::string(setting.key)] = value_of(setting, config);
+  for (const auto& setting : list) {
+    const bool is_of_mask = setting.key == "sparsity" || setting.key == "pattern";
+    if (!is_of_mask || prunes(config)) json[std::string(setting.key)] = value_of(setting, config);
+  }
   if (quirks.empty()) return;
   json["parity"] = Json::array();
   for (const auto& quirk : quirks) {
@@ -277,12 +283,10 @@ void spell_out(const Config& config, std::span<const Setting<Config>> list,
 template <class Config>
 std::string in_words(const Config& config, std::span<const Setting<Config>> list) {
   std::ostringstream text;
-  bool prunes = true;
-  if constexpr (kMayHaveMask<Config>) prunes = config.mask != MaskSource::kNone;
   if constexpr (requires { config.pattern, config.sparsity; }) {
     if (config.pattern) {
       text << ' ' << to_string(*config.pattern);
-    } else if (prunes) {
+    } else if (prunes(config)) {
       text << ' ' << config.sparsity * 100 << " %";
     }
   }

@@ -211,7 +211,7 @@ def sparsegpt(source, model, n=0, m=0):
 
 
 def gblm(source, model):
-    """gradient_computation.py's class in the loop of its program, then prune_gblm with the 2-norm."""
+    """gradient_computation.py's class in the loop of its program, then prune_gblm with the 2-norm, as wide as the model."""
     gradients = source.module("VILA-Lab/GBLM-Pruner", "gradient_computation")
     gradients.tqdm = lambda steps, **_: steps
     update = gradients.gradient_computation(model, 100)
@@ -221,7 +221,7 @@ def gblm(source, model):
         update.update_gradient(model, number)
         model.zero_grad()
     with tempfile.TemporaryDirectory() as folder:
-        norms = {name: torch.sqrt(g).to(torch.float16) for name, g in update.gradients_l2.items()}
+        norms = {name: torch.sqrt(g) for name, g in update.gradients_l2.items()}
         torch.save(norms, f"{folder}/norms.pth")
         lib = source.lib("VILA-Lab/GBLM-Pruner")
         older = dense_model()
@@ -372,7 +372,7 @@ ROWS = {
 
 
 # Methods that carry float32's rounding from block to block so far that a second run differs.
-CARRYING = ("wanda 50 %", "wanda 2:4", "sparsegpt 50 %", "sparsegpt 2:4", "dsnot 50 %", "gptq 4 bit", "gptq 4 bit g128",
+CARRYING = ("wanda 50 %", "wanda 2:4", "sparsegpt 50 %", "sparsegpt 2:4", "ria 50 %", "dsnot 50 %", "gptq 4 bit", "gptq 4 bit g128",
             "gptq 3 bit g128")
 BLOCK_BY_BLOCK = ", block by block"
 ROWS |= {name + BLOCK_BY_BLOCK: (origin, block_by_block(function), given, words)
