@@ -114,8 +114,8 @@ std::string disk_text(const MemoryPlan& memory, const CompressOptions& options) 
                                                                      : "gradients");
   }
   if (!options.journal.empty()) {
-    text +=
-        (text.empty() ? "" : ", ") + std::string("finished blocks in ") + options.journal.string();
+    text += fmt::format("{}finished blocks in {}, {:.0f} MB at the most", text.empty() ? "" : ", ",
+                        options.journal.string(), megabytes(memory.journal_bytes));
   }
   return text.empty() ? "nothing but the result" : text;
 }

@@ -2,10 +2,21 @@
 
 #include <ATen/ATen.h>
 
+#include <map>
+#include <utility>
+#include <vector>
+
 #include "base/error.h"
+#include "base/json.h"
+#include "io/safetensors_writer.h"
 #include "model/block.h"
 
 namespace assay {
+namespace {
+
+constexpr const char* kLosses = "losses";  // of the samples, in a file's metadata
+
+}  // namespace
 
 uint64_t GradientStore::bytes(const ModelConfig& config, const GradientOptions& options) {
   const int64_t of_block =
@@ -19,9 +30,9 @@ uint64_t GradientStore::bytes(const ModelConfig& config, const GradientOptions& 
 GradientStore::GradientStore(const Checkpoint& checkpoint,
                              const std::vector<std::vector<int32_t>>& sequences, GradientNorm norm,
                              const GradientOptions& options)
-    : scratch_(bytes(checkpoint.config(), options), options.place) {
-  std::byte* next = scratch_.bytes().data();
-  const std::byte* end = next + scratch_.bytes().size();
+    : scratch_(std::in_place, bytes(checkpoint.config(), options), options.place) {
+  std::byte* next = scratch_->bytes().data();
+  const std::byte* end = next + scratch_->bytes().size();
   losses_ = aggregate_gradients(
       checkpoint, sequences,
       [&](int64_t layer, std::string_view linear, const GradientAggregate& aggregate) {
@@ -30,11 +41,41 @@ GradientStore::GradientStore(const Checkpoint& checkpoint,
           fail(ErrorKind::kInternal, "gradient store: more gradients than the model has weights");
         auto view = at::from_blob(next, kept.sizes(), kept.scalar_type());
         view.copy_(kept);
-        scratch_.let_go({next, kept.nbytes()});
+        scratch_->let_go({next, kept.nbytes()});
         views_[linear_weight_name(layer, linear)] = view;
         next += kept.nbytes();
       },
       options);
+}
+
+GradientStore::GradientStore(SafetensorsFile file) : file_(std::move(file)) {
+  const auto losses = file_->header.metadata.find(kLosses);
+  if (losses == file_->header.metadata.end()) fail(ErrorKind::kCorruptFile, "no ", kLosses);
+  losses_ = parse_intact_json(losses->second, kLosses).get<std::vector<double>>();
+  for (const SafetensorsTensor& stored : file_->header.tensors) {
+    // torch knows no view of what cannot be written; gradient() says that nobody does.
+    auto* data = const_cast<std::byte*>(file_->bytes(stored).data());
+    const std::vector<int64_t> shape(stored.shape.begin(), stored.shape.end());
+    views_[stored.name] =
+        at::from_blob(data, shape, stored.dtype == dtype_named("F16") ? at::kHalf : at::kFloat);
+  }
+}
+
+void GradientStore::write(const std::filesystem::path& path,
+                          std::map<std::string, std::string> metadata) const {
+  metadata[kLosses] = Json(losses_).dump();
+  std::vector<TensorDeclaration> declared;
+  for (const auto& [name, view] : views_) {
+    declared.push_back({name,
+                        dtype_named(view.scalar_type() == at::kHalf ? "F16" : "F32"),
+                        {view.sizes().begin(), view.sizes().end()}});
+  }
+  SafetensorsWriter writer(path, std::move(declared), metadata);
+  for (const auto& [name, view] : views_) {
+    writer.write(name, {static_cast<const std::byte*>(view.const_data_ptr()), view.nbytes()});
+    let_go();
+  }
+  writer.commit();
 }
 
 at::Tensor GradientStore::gradient(int64_t layer, std::string_view linear) const {
@@ -42,8 +83,13 @@ at::Tensor GradientStore::gradient(int64_t layer, std::string_view linear) const
   if (found == views_.end()) {
     fail(ErrorKind::kInternal, "gradient store: no gradient of layer ", layer, " ", linear);
   }
-  scratch_.let_go(scratch_.bytes());
+  let_go();
   return found->second;
+}
+
+void GradientStore::let_go() const {
+  if (scratch_) return scratch_->let_go(scratch_->bytes());
+  file_->mapping->let_go(file_->mapping->bytes());
 }
 
 }  // namespace assay

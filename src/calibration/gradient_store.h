@@ -5,13 +5,16 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/scratch_memory.h"
 #include "calibration/gradients.h"
+#include "io/safetensors.h"
 
 namespace assay {
 
@@ -21,6 +24,13 @@ class GradientStore {
   // states too. Errors as there.
   GradientStore(const Checkpoint& checkpoint, const std::vector<std::vector<int32_t>>& sequences,
                 GradientNorm norm, const GradientOptions& options = {});
+
+  // What write() left, where it lies: nothing is read before it is asked for. Error(kCorruptFile)
+  // where it has no losses.
+  explicit GradientStore(SafetensorsFile file);
+
+  // As safetensors, with the losses beside `metadata`. Error(kBadInput) on a full disk.
+  void write(const std::filesystem::path& path, std::map<std::string, std::string> metadata) const;
 
   // [out_features, in_features] float32, float16 with a reference_scale: a view into the store, not
   // to be written to, valid while the store lives. Of a store in a file those asked for before
@@ -34,7 +44,10 @@ class GradientStore {
   static uint64_t bytes(const ModelConfig& config, const GradientOptions& options);
 
  private:
-  ScratchMemory scratch_;
+  void let_go() const;
+
+  std::optional<ScratchMemory> scratch_;     // this or
+  std::optional<SafetensorsFile> file_;      // that holds the bytes
   std::map<std::string, at::Tensor> views_;  // by weight name
   std::vector<double> losses_;
 };

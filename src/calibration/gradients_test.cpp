@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "calibration/gradient_store.h"
+#include "io/safetensors.h"
 #include "io/safetensors_writer.h"
 #include "model/block.h"
 #include "model/tiny_model.h"
@@ -315,6 +316,11 @@ TEST_F(Gradients, AreKeptForTheWholeModelInMemoryAndOnDisk) {
       }
     }
     EXPECT_THROW(l1.gradient(3, "mlp.up_proj"), Error);
+    l2.write(*folder_ / "kept.safetensors", {{"of", "a test"}});
+    const GradientStore kept(open_safetensors(*folder_ / "kept.safetensors"));
+    EXPECT_EQ(kept.losses(), l2.losses());
+    for (const std::string_view linear : block_linear_names())
+      EXPECT_TRUE(at::equal(kept.gradient(1, linear), l2.gradient(1, linear))) << linear;
   }
   const GradientStore half(checkpoint, sequences, GradientNorm::kL2, {.reference_scale = 100});
   EXPECT_EQ(half.gradient(0, "mlp.up_proj").scalar_type(), at::kHalf);

@@ -4,10 +4,12 @@
 #include <fmt/format.h>
 
 #include <functional>
+#include <map>
 #include <set>
 #include <system_error>
 
 #include "base/error.h"
+#include "base/free_disk.h"
 #include "base/hash.h"
 #include "io/safetensors.h"
 #include "io/safetensors_writer.h"
@@ -80,24 +82,39 @@ BlockJournal::BlockJournal(fs::path folder, const std::string& identity)
   std::error_code error;
   fs::create_directories(folder_, error);
   require(!error, folder_.string(), ": cannot make this folder: ", error.message());
-  // A file that another compression wrote, or that is not whole, ends what is finished.
-  const auto is_ours = [&](const fs::path& path) {
-    if (!fs::exists(path)) return false;
-    try {
-      return metadata_of(open_safetensors(path), "identity") == identity_;
-    } catch (const Error&) {
-      return false;
-    }
-  };
   while (is_ours(block_file(num_finished_))) ++num_finished_;
   std::set<fs::path> kept;
   for (int64_t layer = 0; layer < num_finished_; ++layer) kept.insert(block_file(layer));
   if (num_finished_ > 0 && is_ours(states_file(num_finished_ - 1))) {
     kept.insert(states_file(num_finished_ - 1));
   }
+  if (is_ours(gradients_file())) kept.insert(gradients_file());
   for (const auto& entry : fs::directory_iterator(folder_)) {
     if (!kept.contains(entry.path())) remove_file(entry.path());
   }
+}
+
+// A file that another compression wrote, or that is not whole, ends what is finished.
+bool BlockJournal::is_ours(const fs::path& path) const {
+  if (!fs::exists(path)) return false;
+  try {
+    return metadata_of(open_safetensors(path), "identity") == identity_;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+void BlockJournal::require_room(int64_t bytes) const {
+  int64_t there = 0;
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    there += static_cast<int64_t>(entry.file_size());
+  }
+  const auto megabytes = [](int64_t count) { return static_cast<double>(count) / 1e6; };
+  const int64_t missing = bytes - there, free = free_disk(folder_);
+  require(missing <= free, folder_.string(), ": ",
+          fmt::format("what a killed run would go on from may take {:.0f} MB more, {:.0f} MB are "
+                      "free; --journal never does without",
+                      megabytes(missing), megabytes(free)));
 }
 
 bool BlockJournal::has_states() const {
@@ -105,8 +122,21 @@ bool BlockJournal::has_states() const {
 }
 
 void BlockJournal::clear() {
-  for (const auto& entry : fs::directory_iterator(folder_)) remove_file(entry.path());
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    if (entry.path() != gradients_file()) remove_file(entry.path());
+  }
   num_finished_ = 0;
+}
+
+std::shared_ptr<const GradientStore> BlockJournal::gradients() const {
+  const fs::path path = gradients_file();
+  if (!fs::exists(path)) return nullptr;
+  return in_context(path.string(),
+                    [&] { return std::make_shared<GradientStore>(open_safetensors(path)); });
+}
+
+void BlockJournal::keep(const GradientStore& gradients) const {
+  gradients.write(gradients_file(), {{"identity", identity_}});
 }
 
 fs::path BlockJournal::block_file(int64_t layer) const {
@@ -116,6 +146,8 @@ fs::path BlockJournal::block_file(int64_t layer) const {
 fs::path BlockJournal::states_file(int64_t layer) const {
   return folder_ / fmt::format("states-{:05}.safetensors", layer);
 }
+
+fs::path BlockJournal::gradients_file() const { return folder_ / "gradients.safetensors"; }
 
 FinishedBlock BlockJournal::block(int64_t layer) const {
   const fs::path path = block_file(layer);

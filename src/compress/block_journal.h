@@ -1,15 +1,17 @@
 #pragma once
-// What a compression has finished, block by block: a killed one goes on behind the last finished
-// block, with identical results.
+// What a compression has finished, block by block, and the gradients that it computed first: a
+// killed one goes on behind the last finished block, with identical results.
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "calibration/gradient_store.h"
 #include "calibration/hidden_states.h"
 #include "compress/report.h"
 
@@ -28,11 +30,14 @@ class BlockJournal {
   // ones, are removed. Error(kBadInput) when it cannot be written.
   BlockJournal(std::filesystem::path folder, const std::string& identity);
 
+  // Error(kBadInput) where the disk has no room for it to grow to this size.
+  void require_room(int64_t bytes) const;
+
   int64_t num_finished() const { return num_finished_; }
   FinishedBlock block(int64_t layer) const;  // of [0, num_finished())
 
   bool has_states() const;  // behind the last finished block
-  void clear();             // nothing is finished
+  void clear();             // no block is finished; gradients stay
 
   // The hidden states behind the last finished block, into batches cut the same way.
   // Error(kCorruptFile) where they are not those.
@@ -42,9 +47,15 @@ class BlockJournal {
   // behind the last block). On disk when it returns.
   void add(const FinishedBlock& block, const std::vector<CalibrationBatch>& batches);
 
+  // The gradients of the dense model that an earlier run kept; nullptr where there are none.
+  std::shared_ptr<const GradientStore> gradients() const;
+  void keep(const GradientStore& gradients) const;
+
  private:
+  bool is_ours(const std::filesystem::path& path) const;
   std::filesystem::path block_file(int64_t layer) const;
   std::filesystem::path states_file(int64_t layer) const;
+  std::filesystem::path gradients_file() const;
 
   std::filesystem::path folder_;
   std::string identity_;

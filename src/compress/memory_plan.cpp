@@ -89,6 +89,12 @@ class Sizes {
            (spill.gradients ? gradient_store() + gradient_states() : 0);
   }
 
+  // Finished blocks, the states behind the last of them and, before they go, the one before it.
+  int64_t journal() const {
+    if (options_.journal.empty()) return 0;
+    return model_.num_hidden_layers * block_ + gradient_store() + 2 * states(calibration_.tokens);
+  }
+
  private:
   int64_t states(int64_t tokens) const { return kFloat * tokens * model_.hidden_size; }
   int64_t held_states(const Spill& spill) const {
@@ -314,7 +320,8 @@ MemoryPlan plan_with(const Sizes& sizes, const Spill& spill) {
           .parts = most.parts,
           .bytes = most.bytes(),
           .spill = spill,
-          .spilled_bytes = sizes.spilled(spill)};
+          .spilled_bytes = sizes.spilled(spill),
+          .journal_bytes = sizes.journal()};
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #pragma once
-// What a compression holds in memory at one time, and what goes to files instead, before any weight
-// is read. The figures are those of the process as the system counts it: its data, the program, and
+// What a compression holds in memory at one time, and what goes to files, before any weight is
+// read. The figures are those of the process as the system counts it: its data, the program, and
 // those pages of mapped files that are in use.
 
 #include <cstdint>
@@ -30,6 +30,7 @@ struct MemoryPlan {
   int64_t bytes = 0;              // their sum
   Spill spill;
   int64_t spilled_bytes = 0;  // of temporary files, at one time
+  int64_t journal_bytes = 0;  // of the journal at its largest, 0 without one
 };
 
 struct CalibrationSize {

@@ -95,9 +95,11 @@ class Run {
               method_of(config).name, " needs calibration text");
       sequences_ = calibration->sequences;
     }
-    spill_ = plan_memory(checkpoint, config, calibration_size(sequences_), options).spill;
+    const MemoryPlan plan = plan_memory(checkpoint, config, calibration_size(sequences_), options);
+    spill_ = plan.spill;
     if (!options.journal.empty()) {
       journal_.emplace(options.journal, identity_of(checkpoint, config, calibration, options));
+      journal_->require_room(plan.journal_bytes);
     }
     if (!needs_.calibration()) return;
     batches_ = embedded();
@@ -182,7 +184,12 @@ class Run {
       told = now;
     };
     const auto compute = [&]() -> std::shared_ptr<const GradientStore> {
-      return std::make_shared<GradientStore>(checkpoint_, sequences_, config.norm, options);
+      auto kept = journal_ ? journal_->gradients() : nullptr;
+      if (kept) return kept;
+      auto computed =
+          std::make_shared<GradientStore>(checkpoint_, sequences_, config.norm, options);
+      if (journal_) journal_->keep(*computed);
+      return computed;
     };
     gradients_ =
         options_.shared == nullptr ? compute() : options_.shared->gradients(config_, compute);

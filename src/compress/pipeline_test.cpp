@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "base/error.h"
 #include "base/thread_pool.h"
@@ -523,6 +524,46 @@ TEST_F(Pipeline, AKilledRunGoesOnBehindTheLastFinishedBlock) {
   }
 }
 
+// Gradients come before the first block: killed behind them or behind a block, they are read.
+TEST_F(Pipeline, AKilledRunDoesNotComputeItsGradientsAgain) {
+  const fs::path journal = folder_->string() + "_gradients";
+  for (const Json& settings :
+       {Json{{"method", "gblm"}}, Json{{"method", "gblm"}, {"parity", "half_gradient"}}}) {
+    const Result whole = run(settings);
+    CalibrationSet calibration;
+    calibration.sequences = kSequences;
+    CompressOptions options;
+    options.journal = journal;
+    struct Killed {};
+    for (const std::string dies_at :
+         {"model.layers.0.mlp.up_proj.weight", "model.layers.2.mlp.up_proj.weight"}) {
+      SCOPED_TRACE(settings.dump() + dies_at);
+      fs::remove_all(journal);
+      const auto dies = [&](const std::string& name, const at::Tensor&) {
+        if (name == dies_at) throw Killed();
+      };
+      EXPECT_THROW(compress(checkpoint_, method_config(settings), &calibration, dies, options),
+                   Killed);
+      std::set<std::string> stages;
+      CompressOptions resuming = options;
+      resuming.on_progress = [&](double, double, const std::string& stage) {
+        stages.insert(stage);
+      };
+      const Result resumed = run(settings, resuming);
+      for (const auto& [name, tensor] : whole.tensors)
+        EXPECT_TRUE(at::equal(tensor, resumed.tensors.at(name))) << name;
+      EXPECT_TRUE(stages.contains("gradients: there"));
+      EXPECT_FALSE(stages.contains("gradients, loss"));
+    }
+    // Those of other settings are not taken.
+    std::set<std::string> stages;
+    options.on_progress = [&](double, double, const std::string& stage) { stages.insert(stage); };
+    run({{"method", "gblm"}, {"gradient_norm", "l1"}}, options);
+    EXPECT_TRUE(stages.contains("gradients, loss"));
+  }
+  remove_block_journal(journal);
+}
+
 // The states behind block 0 are gone by then, so everything is computed again.
 TEST_F(Pipeline, ADamagedJournalIsNotTrusted) {
   const fs::path journal = folder_->string() + "_damaged";
@@ -538,6 +579,20 @@ TEST_F(Pipeline, ADamagedJournalIsNotTrusted) {
     EXPECT_TRUE(at::equal(tensor, again.tensors.at(name))) << name;
   }
   remove_block_journal(journal);
+}
+
+TEST_F(Pipeline, AJournalThatTheDiskHasNoRoomForIsRefused) {
+  const fs::path folder = folder_->string() + "_room";
+  const BlockJournal journal(folder, "identity");
+  journal.require_room(1);
+  try {
+    journal.require_room(int64_t{1} << 60);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind, ErrorKind::kBadInput);
+    EXPECT_THAT(e.what(), testing::HasSubstr("may take 1152921504607 MB more"));
+  }
+  remove_block_journal(folder);
 }
 
 TEST_F(Pipeline, ReportCountsWhatWasWritten) {

@@ -7,11 +7,11 @@
 
 #include "base/available_memory.h"
 #include "base/error.h"
+#include "base/free_disk.h"
 #include "base/progress.h"
 #include "compress/plan.h"
 #include "compress/shared_work.h"
 #include "compress/work.h"
-#include "run/resources.h"
 
 namespace assay {
 namespace {
@@ -35,11 +35,15 @@ int64_t model_memory(const ModelConfig& c) {
          (weights + kBatchRows * row + (kBatchRows + c.max_position_embeddings) * keys_and_values);
 }
 
-// Of the variant that needs the most.
-int64_t compress_memory(const Plan& plan) {
+// Of the variants that need the most memory and the most disk while they are made.
+struct CompressRoom {
+  int64_t memory = 0, disk = 0;
+};
+
+CompressRoom compress_room(const Plan& plan) {
   CalibrationSize calibration;
   if (plan.calibration) calibration = calibration_size(plan.calibration->sequences);
-  int64_t most = 0;
+  CompressRoom most;
   Spill spill;
   for (const PlannedVariant& variant : plan.variants) {
     if (!variant.method) continue;
@@ -48,12 +52,14 @@ int64_t compress_memory(const Plan& plan) {
           compress_options(plan, variant, std::filesystem::path(plan.study.output) / "variant");
       const auto size = variant.needs_calibration ? calibration : CalibrationSize{};
       const MemoryPlan memory = plan_memory(plan.base, *variant.method, size, options);
-      most = std::max(most, memory.bytes);
+      most.memory = std::max(most.memory, memory.bytes);
+      most.disk = std::max(most.disk, memory.journal_bytes + memory.spilled_bytes);
       spill.gradients = spill.gradients || memory.spill.gradients;
     });
   }
   // What variants share stays between them.
-  return most + shared_bytes(methods_of(plan), plan.base.config(), spill);
+  most.memory += shared_bytes(methods_of(plan), plan.base.config(), spill);
+  return most;
 }
 
 int64_t checkpoint_bytes(const ModelConfig& c) {
@@ -139,10 +145,13 @@ PlanCost cost_of(const Plan& plan) {
     cost.rows_per_variant += task.cost.computed_tokens;
     cost.ask_gflop += ask_gflop(config, task.cost);
   }
-  cost.memory_bytes = std::max(model_memory(config), compress_memory(plan));
+  const CompressRoom room = compress_room(plan);
+  cost.memory_bytes = std::max(model_memory(config), room.memory);
   const auto num_methods = static_cast<int64_t>(methods_of(plan).size());
-  cost.disk_bytes = checkpoint_bytes(config) *
-                    (plan.study.keep_checkpoints ? num_methods : std::min<int64_t>(num_methods, 1));
+  cost.disk_bytes =
+      checkpoint_bytes(config) *
+          (plan.study.keep_checkpoints ? num_methods : std::min<int64_t>(num_methods, 1)) +
+      room.disk;
   cost.total_gflop = cost.ask_gflop * static_cast<double>(plan.variants.size() + 1);
   for (const auto& variant : plan.variants) cost.total_gflop += variant.compress_gflop;
   return cost;
