@@ -13,6 +13,7 @@
 #include <iostream>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -22,6 +23,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "calibration/gradient_store.h"
 #include "calibration/hidden_states.h"
 #include "compress/compress_linear.h"
 #include "compress/methods.h"
@@ -130,15 +132,22 @@ Tensors compressed_block_by_block(const Checkpoint& checkpoint, const MethodConf
   for (const TensorRecord& record : checkpoint.tensors()) {
     tensors[record.name] = checkpoint.tensor(record.name);
   }
+  std::optional<GradientStore> gradients;
+  if (needs_of(config).gradients)
+    gradients.emplace(checkpoint, given.sequences, std::get<GblmConfig>(config).norm);
   auto batches = embed_sequences(tensors.at("model.embed_tokens.weight"), given.sequences,
                                  CompressOptions{}.batch_tokens);
   for (int64_t layer = 0; layer < checkpoint.config().num_hidden_layers; ++layer) {
     const Block block = load_block(checkpoint, layer);
-    const auto statistics = gather_statistics(block, checkpoint.config(), batches,
+    auto statistics = gather_statistics(block, checkpoint.config(), batches,
                                               block_linear_names(), wanted_statistics(config));
     for (const std::string_view linear : block_linear_names()) {
       const std::string name = linear_weight_name(layer, linear);
       at::Tensor& weight = tensors.at(name);
+      if (gradients) {
+        statistics.at(linear).gradient = gradients->gradient(layer, linear);
+        statistics.at(linear).num_samples = gradients->num_samples();
+      }
       weight = compress_linear(config, {name, weight, statistics.at(linear)}).weight;
     }
     pass_through_(block, checkpoint.config(), batches);

@@ -1,5 +1,5 @@
 #pragma once
-// `assay run` as a process that a test starts, kills and reads the results of.
+// The program as a process that a test starts, kills and reads the results of.
 
 #include <fcntl.h>
 #include <signal.h>
@@ -13,6 +13,7 @@
 #include <sstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/json.h"
 
@@ -30,14 +31,22 @@ inline std::string text_of(const fs::path& path) {
 }
 
 // The program under way; stdout and stderr go to `log`.
-inline pid_t start(const fs::path& study, const fs::path& output, const fs::path& log) {
+inline pid_t start(std::vector<std::string> arguments, const fs::path& log) {
+  arguments.insert(arguments.begin(), "assay");
+  std::vector<char*> words;
+  for (std::string& argument : arguments) words.push_back(argument.data());
+  words.push_back(nullptr);
   const pid_t child = ::fork();
   if (child != 0) return child;
   const int to = ::open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
   ::dup2(to, STDOUT_FILENO);
   ::dup2(to, STDERR_FILENO);
-  ::execl(ASSAY_BINARY, "assay", "run", study.c_str(), "--output", output.c_str(), nullptr);
+  ::execv(ASSAY_BINARY, words.data());
   ::_exit(127);
+}
+
+inline pid_t start(const fs::path& study, const fs::path& output, const fs::path& log) {
+  return start({"run", study, "--output", output}, log);
 }
 
 // The exit code, -1 where a signal ended it.

@@ -15,6 +15,7 @@ import functools
 import hashlib
 import importlib
 import io
+import itertools
 import json
 import struct
 import sys
@@ -210,8 +211,8 @@ def sparsegpt(source, model, n=0, m=0):
     module.llama_sequential(model, source.loader, CPU)
 
 
-def gblm(source, model):
-    """gradient_computation.py's class in the loop of its program, then prune_gblm with the 2-norm, as wide as the model."""
+def gradient_norms(source, model):
+    """gradient_computation.py's class in the loop of its program: the 2-norms over samples, as wide as the model."""
     gradients = source.module("VILA-Lab/GBLM-Pruner", "gradient_computation")
     gradients.tqdm = lambda steps, **_: steps
     update = gradients.gradient_computation(model, 100)
@@ -220,12 +221,30 @@ def gblm(source, model):
         model(input_ids=ids, labels=labels).loss.backward()
         update.update_gradient(model, number)
         model.zero_grad()
+    return {name: torch.sqrt(g) for name, g in update.gradients_l2.items()}
+
+
+def prune_gblm(source, model, norms):
     with tempfile.TemporaryDirectory() as folder:
-        norms = {name: torch.sqrt(g) for name, g in update.gradients_l2.items()}
         torch.save(norms, f"{folder}/norms.pth")
         lib = source.lib("VILA-Lab/GBLM-Pruner")
-        older = dense_model()
-        lib.prune_gblm(settings(gradient_path=f"{folder}/norms.pth", gradient_inv=False), older, None, CPU)
+        lib.prune_gblm(settings(gradient_path=f"{folder}/norms.pth", gradient_inv=False), model, None, CPU)
+
+
+def gblm(source, model):
+    norms, older = gradient_norms(source, model), dense_model()
+    prune_gblm(source, older, norms)
+    return older
+
+
+def gblm_block_by_block(source, model):
+    """With the gradients of the whole model, whose names count the blocks."""
+    norms, older, block = gradient_norms(source, model), dense_model(), itertools.count()
+
+    def prune(source, one_block):
+        ending = f"_layer_{next(block)}"
+        prune_gblm(source, one_block, {n.removesuffix(ending) + "_layer_0": g for n, g in norms.items() if n.endswith(ending)})
+    block_by_block(prune)(source, older)
     return older
 
 
@@ -377,6 +396,7 @@ CARRYING = ("wanda 50 %", "wanda 2:4", "sparsegpt 50 %", "sparsegpt 2:4", "ria 5
 BLOCK_BY_BLOCK = ", block by block"
 ROWS |= {name + BLOCK_BY_BLOCK: (origin, block_by_block(function), given, words)
          for name in CARRYING for origin, function, given, words in [ROWS[name]]}
+ROWS["gblm 50 %" + BLOCK_BY_BLOCK] = ("VILA-Lab/GBLM-Pruner", gblm_block_by_block, {}, ROWS["gblm 50 %"][3])
 
 # Runs that are the same in exact arithmetic: calibration sequences in the other order, embeddings times a number near 1 (a
 # norm follows them).
