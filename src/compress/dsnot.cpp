@@ -160,6 +160,119 @@ class Row {
   double error_ = 0;
 };
 
+// The reference's walk along one row, "past_end". Its two lists hold every weight that it may come
+// to: to regrow, pruned weights with D < 0 by falling rank, then all kept ones, then those with D >
+// 0 by rising rank; to prune, kept weights with D < 0 by rising score, then the lowest score once
+// for each kept weight with D = 0, then those with D > 0 by falling score. It takes from the end
+// that the error's sign asks for and sees no end of the wanted sign. A row that has stopped still
+// walks on while others swap, and undoes what it passes.
+class PastEndRow {
+ public:
+  PastEndRow(const Matrices& m, int64_t row, int64_t cols, const bool* keep,
+             const DsnotConfig& config)
+      : d_(m.contribution.const_data_ptr<double>() + row * cols), config_(config) {
+    const double* rank = m.regrow.const_data_ptr<double>() + row * cols;
+    const double* score = m.score.const_data_ptr<double>() + row * cols;
+    std::vector<double> signed_rank(static_cast<size_t>(cols));
+    std::vector<int64_t> kept;
+    for (int64_t j = 0; j < cols; ++j) {
+      if (keep[j]) {
+        kept.push_back(j);
+      } else if (d_[j] != 0) {
+        signed_rank[static_cast<size_t>(j)] = sign(d_[j]) * rank[j];
+        error_ += d_[j];
+      }
+    }
+    initial_sign_ = sign(error_);
+    regrow_.resize(static_cast<size_t>(cols));
+    std::iota(regrow_.begin(), regrow_.end(), 0);
+    std::ranges::stable_sort(regrow_, {},
+                             [&](int64_t j) { return signed_rank[static_cast<size_t>(j)]; });
+    std::ranges::stable_sort(kept, {}, [&](int64_t j) { return score[j]; });
+    std::vector<int64_t> positive;
+    for (const int64_t j : kept) {
+      if (d_[j] < 0) prune_.push_back(j);
+      if (d_[j] > 0) positive.push_back(j);
+    }
+    prune_.resize(kept.size() - positive.size(), kept.empty() ? 0 : kept.front());
+    prune_.insert(prune_.end(), positive.rbegin(), positive.rend());
+  }
+
+  double error() const { return error_; }
+
+  // Walks `cycles` steps and writes the row's mask unless there is none; returns how many swapped.
+  int64_t run(int64_t cycles, bool* keep) {
+    int64_t num_swaps = 0;
+    size_t lows = 0, highs = 0, prune_lows = 0, prune_highs = 0;
+    for (int64_t cycle = 0; cycle < cycles; ++cycle) {
+      if (lows + highs >= regrow_.size() || prune_lows + prune_highs >= prune_.size()) break;
+      const int64_t regrown = error_ > 0 ? regrow_[regrow_.size() - ++highs] : regrow_[lows++];
+      const int64_t pruned =
+          error_ < 0 ? prune_[prune_.size() - ++prune_highs] : prune_[prune_lows++];
+      const double after = error_ + d_[pruned] - d_[regrown];
+      swaps_ = swaps_ && std::abs(error_) > config_.threshold &&
+               (config_.parity_any_sign || sign(after) == initial_sign_);
+      if (keep != nullptr) keep[pruned] = !swaps_, keep[regrown] = swaps_;
+      if (!swaps_) continue;
+      error_ = after;
+      ++num_swaps;
+    }
+    return num_swaps;
+  }
+
+ private:
+  const double* d_;
+  const DsnotConfig& config_;
+  std::vector<int64_t> regrow_, prune_;
+  double error_ = 0;
+  int initial_sign_ = 0;
+  bool swaps_ = true;
+};
+
+struct Outcome {
+  double error_before = 0, error_after = 0;
+  int64_t num_swaps = 0;
+};
+
+// The rows of a linear, each by itself: the one function of a row that `run` is.
+template <class Run>
+std::vector<Outcome> run_rows(int64_t rows, int64_t cols, const Run& run) {
+  std::vector<Outcome> outcomes(static_cast<size_t>(rows));
+  for_each_row_block(rows, cols, [&](int64_t first, int64_t last) {
+    for (int64_t r = first; r < last; ++r) outcomes[static_cast<size_t>(r)] = run(r);
+  });
+  return outcomes;
+}
+
+std::vector<Outcome> swap(const Matrices& matrices, int64_t rows, int64_t cols,
+                          const DsnotConfig& config, bool* keep) {
+  return run_rows(rows, cols, [&](int64_t r) {
+    Row row(matrices, r, cols, keep + r * cols, config);
+    Outcome outcome{.error_before = row.error()};
+    outcome.num_swaps = row.run();
+    outcome.error_after = row.error();
+    return outcome;
+  });
+}
+
+// The rows walk until a step behind the last swap of any of them.
+std::vector<Outcome> swap_past_end(const Matrices& matrices, int64_t rows, int64_t cols,
+                                   const DsnotConfig& config, bool* keep) {
+  const auto walk = [&](int64_t cycles, bool writes) {
+    return run_rows(rows, cols, [&](int64_t r) {
+      PastEndRow row(matrices, r, cols, keep + r * cols, config);
+      Outcome outcome{.error_before = row.error()};
+      outcome.num_swaps = row.run(cycles, writes ? keep + r * cols : nullptr);
+      outcome.error_after = row.error();
+      return outcome;
+    });
+  };
+  int64_t most = 0;
+  for (const Outcome& outcome : walk(config.max_cycles, false))
+    most = std::max(most, outcome.num_swaps);
+  return walk(std::min(config.max_cycles, most + 1), true);
+}
+
 }  // namespace
 
 DsnotResult dsnot_swap(const at::Tensor& keep, const at::Tensor& weight,
@@ -169,21 +282,17 @@ DsnotResult dsnot_swap(const at::Tensor& keep, const at::Tensor& weight,
   const Matrices matrices = matrices_of(weight, moments, config.variance_power);
   DsnotResult result;
   result.keep = keep.clone(at::MemoryFormat::Contiguous);
+  bool* out = result.keep.mutable_data_ptr<bool>();
+  const bool past_end = config.parity_past_end && !config.pattern;
+  const auto outcomes = (past_end ? swap_past_end : swap)(matrices, rows, cols, config, out);
   result.error_before = at::empty({rows}, at::kDouble);
   result.error_after = at::empty({rows}, at::kDouble);
-  bool* out = result.keep.mutable_data_ptr<bool>();
-  double *before = result.error_before.mutable_data_ptr<double>(),
-         *after = result.error_after.mutable_data_ptr<double>();
-  std::vector<int64_t> swaps(static_cast<size_t>(rows));
-  for_each_row_block(rows, cols, [&](int64_t first, int64_t last) {
-    for (int64_t r = first; r < last; ++r) {
-      Row row(matrices, r, cols, out + r * cols, config);
-      before[r] = row.error();
-      swaps[static_cast<size_t>(r)] = row.run();
-      after[r] = row.error();
-    }
-  });
-  result.num_swaps = std::accumulate(swaps.begin(), swaps.end(), int64_t{0});
+  for (int64_t r = 0; r < rows; ++r) {
+    const Outcome& outcome = outcomes[static_cast<size_t>(r)];
+    result.error_before.mutable_data_ptr<double>()[r] = outcome.error_before;
+    result.error_after.mutable_data_ptr<double>()[r] = outcome.error_after;
+    result.num_swaps += outcome.num_swaps;
+  }
   return result;
 }
 

@@ -20,8 +20,10 @@ struct DsnotConfig {
   double variance_power = 1.0;  // gamma, >= 0
   std::optional<NmPattern> pattern = std::nullopt;  // swaps stay within aligned groups of M inputs
   // Quirks of the reference (--parity):
-  bool parity_any_sign = false;   // "any_sign": without a pattern a swap may turn the error's sign
-                                  // (the reference's default, against its paper)
+  bool parity_any_sign = false;  // "any_sign": without a pattern a swap may turn the error's sign
+                                 // (the reference's default, against its paper)
+  bool parity_past_end = false;  // "past_end": without a pattern a row whose candidates are used up
+                                 // goes on with others, and its number of weights may change
   bool parity_nm_lowest = false;  // "nm_lowest": with a pattern, the lowest score of the group goes
                                   // even if that adds to the error
 };
@@ -45,7 +47,7 @@ struct DsnotResult {
 //   weight   [out_features, in_features]  floating point, dense
 //   moments  [in_features]                of the linear's input (calibration/input_moments.h)
 // Sums are float64, scores float32 (float64 for float64 weights); of equals the lower column goes
-// first. Without any_sign and nm_lowest |error| never grows. Rows run in parallel, each by itself.
+// first. Without a quirk |error| never grows. Rows run in parallel, each by itself.
 // Error(kBadInput) on a wrong shape, dtype or range and on values that are not finite.
 DsnotResult dsnot_swap(const at::Tensor& keep, const at::Tensor& weight,
                        const ChannelMoments& moments, const DsnotConfig& config);

@@ -36,6 +36,7 @@ class Generator {
 
 struct Fixture {
   at::Tensor weight = at::empty({kRows, kCols}), tokens = at::empty({kTokens, kCols});
+  at::Tensor aligned;  // but for every 16th column of the sign of the input's mean
 
   Fixture() {
     Generator g;
@@ -43,6 +44,8 @@ struct Fixture {
     for (int64_t i = 0; i < weight.numel(); ++i) w[i] = static_cast<float>(g() / 16);
     std::vector<double> shift;
     for (int64_t j = 0; j < kCols; ++j) shift.push_back(g() / 8);
+    aligned = at::where(at::arange(kCols).remainder(16) == 0, weight,
+                        weight.abs() * torch::tensor(shift).sign().to(at::kFloat));
     float* x = tokens.mutable_data_ptr<float>();
     for (int64_t token = 0; token < kTokens; ++token) {
       const double common = g();
@@ -69,13 +72,20 @@ TEST(DsnotGolden, MasksAreTheAuthors) {
       {"half_any_sign", {.parity_any_sign = true}},
       {"2:4", {.pattern = NmPattern{2, 4}, .parity_nm_lowest = true}},
       {"4:8", {.pattern = NmPattern{4, 8}, .parity_nm_lowest = true}},
+      {"aligned", {.parity_past_end = true}},
+      {"aligned_any_sign", {.parity_any_sign = true, .parity_past_end = true}},
   };
   for (const Run& run : runs) {
     SCOPED_TRACE(run.name);
-    const auto wanda =
-        wanda_keep_mask(fixture.weight, moments.norm, {.pattern = run.config.pattern});
-    const auto result = dsnot_swap(wanda, fixture.weight, moments, run.config);
+    const auto& weight = run.config.parity_past_end ? fixture.aligned : fixture.weight;
+    const auto wanda = wanda_keep_mask(weight, moments.norm, {.pattern = run.config.pattern});
+    const auto result = dsnot_swap(wanda, weight, moments, run.config);
     EXPECT_GE(result.num_swaps, kRows);
+    if (run.config.parity_past_end) {  // which makes a difference here
+      auto config = run.config;
+      config.parity_past_end = false;
+      EXPECT_FALSE(at::equal(result.keep, dsnot_swap(wanda, weight, moments, config).keep));
+    }
     const auto pruned = result.keep.logical_not().to(at::kByte);
     for (int64_t row = 0; row < kRows; ++row) {
       const std::span bytes(pruned[row].const_data_ptr<uint8_t>(), static_cast<size_t>(kCols));

@@ -126,6 +126,7 @@ void check_dsnot(const DsnotMethodConfig& config) {
 }
 constexpr std::array kDsnotQuirks{
     Quirk<DsnotMethodConfig>{"any_sign", &DsnotMethodConfig::parity_any_sign},
+    Quirk<DsnotMethodConfig>{"past_end", &DsnotMethodConfig::parity_past_end},
     Quirk<DsnotMethodConfig>{"nm_lowest", &DsnotMethodConfig::parity_nm_lowest}};
 
 constexpr std::array<std::string_view, 5> kPrunedBy{"wanda", "magnitude", "sparsegpt", "ria",

@@ -370,7 +370,7 @@ ROWS = {
     "gblm 50 %": ("VILA-Lab/GBLM-Pruner", gblm, {}, {"method": "gblm", "sparsity": 0.5, "parity": ["sample_count"]}),
     "ria 50 %": ("biomedical-cybernetics/Relative-importance-and-activation-pruning", ria, {},
                  {"method": "ria", "sparsity": 0.5}),
-    "dsnot 50 %": ("zyxxmu/DSnoT", dsnot, {}, {"method": "dsnot", "sparsity": 0.5, "parity": ["any_sign"]}),
+    "dsnot 50 %": ("zyxxmu/DSnoT", dsnot, {}, {"method": "dsnot", "sparsity": 0.5, "parity": ["any_sign", "past_end"]}),
     "owl 50 % by wanda": ("luuyin/OWL", owl, {}, {"method": "owl", "sparsity": 0.5}),
     "rtn 4 bit": (GPTQ, rtn, {"bits": 4}, {"method": "rtn", "bits": 4, "group_size": -1}),
     "rtn 3 bit g128": (GPTQ, rtn, {"bits": 3, "group": 128}, {"method": "rtn", "bits": 3, "group_size": 128}),
