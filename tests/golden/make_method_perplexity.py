@@ -287,7 +287,7 @@ def gptq(source, model, bits, group=-1):
 
 
 def awq(source, model, bits, group, clip):
-    """run_awq (its search of clipping bounds takes an hour here), then apply_awq and pseudo_quantize_model_weight on the dense model, as awq.entry."""
+    """run_awq, then apply_awq and pseudo_quantize_model_weight on the dense model, as awq.entry."""
     root = source.folder / "mit-han-lab+llm-awq"
     for name in ("awq", "awq.quantize", "awq.utils"):
         package = types.ModuleType(name)
@@ -379,6 +379,7 @@ ROWS = {
     "gptq 3 bit g128": (GPTQ, gptq, {"bits": 3, "group": 128}, {"method": "gptq", "bits": 3, "group_size": 128}),
     "awq 4 bit g64, scales alone": (AWQ, awq, {"bits": 4, "group": 64, "clip": False},
                                     {"method": "awq", "bits": 4, "group_size": 64, "clip": False}),
+    "awq 4 bit g64": (AWQ, awq, {"bits": 4, "group": 64, "clip": True}, {"method": "awq", "bits": 4, "group_size": 64}),
     "smoothquant W8A8": ("mit-han-lab/smoothquant", smoothquant, {}, {"method": "smoothquant", "alpha": 0.5}),
     "llm_int8": ("bitsandbytes", llm_int8, {}, {"method": "llm_int8", "threshold": 6, "outliers": "batch"}),
     "nf4": ("bitsandbytes", four_bit, {"kind": "nf4"}, {"method": "nf4", "block_size": 64}),
