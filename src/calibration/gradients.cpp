@@ -115,7 +115,9 @@ void add_norm_gradient_(const at::Tensor& x, const at::Tensor& dy, const at::Ten
 
 // What one sample leaves in a block on its way forward and the way back needs.
 struct BlockStates {
-  at::Tensor normed, queries, keys, values, attended, middle, mlp_normed, gate, up, activated;
+  at::Tensor normed;
+  at::Tensor plain_queries, plain_keys;  // before the norms of heads, where there are any
+  at::Tensor queries, keys, values, attended, middle, mlp_normed, gate, up, activated;
 };
 
 // One block, one sample at a time.
@@ -128,7 +130,8 @@ class BlockGradient {
         config_(config),
         shape_{.num_heads = config.num_attention_heads,
                .num_kv_heads = config.num_key_value_heads,
-               .head_dim = config.head_dim} {}
+               .head_dim = config.head_dim,
+               .window = block.forward.window} {}
 
   // x [rows, hidden_size] enters the block, d_out is the loss's gradient by what leaves it. Gives
   // that by x, and tells the gradient by each weight.
@@ -136,7 +139,7 @@ class BlockGradient {
     const int64_t rows = x.size(0);
     std::vector<int32_t> positions(static_cast<size_t>(rows));
     std::iota(positions.begin(), positions.end(), 0);
-    const kernels::RotaryTable rotary(config_.head_dim, config_.rope_theta, rows);
+    const kernels::RotaryTable rotary = rotary_table(config_, rows);
     BlockStates s = forward(x, rotary, positions);
 
     // y = middle + down(silu(gate) * up)
@@ -171,6 +174,8 @@ class BlockGradient {
                                  .d_values = d_values.mutable_data_ptr<float>()});
     rotary.rotate_back_(d_queries.mutable_data_ptr<float>(), rows, shape_.num_heads, positions);
     rotary.rotate_back_(d_keys.mutable_data_ptr<float>(), rows, shape_.num_kv_heads, positions);
+    norm_heads_back_(s.plain_queries, block_.forward.head_norms.q, d_queries);
+    norm_heads_back_(s.plain_keys, block_.forward.head_norms.k, d_keys);
     const PackedInput input(s.normed);
     take("self_attn.q_proj", input.weight_gradient(d_queries));
     take("self_attn.k_proj", input.weight_gradient(d_keys));
@@ -183,6 +188,24 @@ class BlockGradient {
   }
 
  private:
+  // A norm of every head, in place; what it was before is kept for the way back.
+  void norm_heads_(at::Tensor& x, const at::Tensor& weight, at::Tensor& plain) const {
+    if (!weight.defined()) return;
+    plain = x.clone();
+    kernels::rms_norm(plain.const_data_ptr<float>(), x.numel() / config_.head_dim, floats(weight),
+                      config_.rms_norm_eps, x.mutable_data_ptr<float>());
+  }
+
+  // d, the gradient by a norm's result, becomes that by its input.
+  void norm_heads_back_(const at::Tensor& plain, const at::Tensor& weight, at::Tensor& d) const {
+    if (!weight.defined()) return;
+    auto d_plain = at::zeros_like(d);
+    kernels::add_rms_norm_gradient(plain.const_data_ptr<float>(), d.const_data_ptr<float>(),
+                                   d.numel() / config_.head_dim, floats(weight),
+                                   config_.rms_norm_eps, d_plain.mutable_data_ptr<float>());
+    d = d_plain;
+  }
+
   at::Tensor back(std::string_view linear, const at::Tensor& dy) const {
     return block_.back.at(linear)(dy);
   }
@@ -197,6 +220,8 @@ class BlockGradient {
     s.queries = block.q_proj(s.normed);
     s.keys = block.k_proj(s.normed);
     s.values = block.v_proj(s.normed);
+    norm_heads_(s.queries, block.head_norms.q, s.plain_queries);
+    norm_heads_(s.keys, block.head_norms.k, s.plain_keys);
     rotary.rotate_(s.queries.mutable_data_ptr<float>(), rows, shape_.num_heads, positions);
     rotary.rotate_(s.keys.mutable_data_ptr<float>(), rows, shape_.num_kv_heads, positions);
     s.attended = at::empty_like(s.queries);

@@ -35,7 +35,16 @@ class SlowModel {
   }
 
   at::Tensor linear(const at::Tensor& x, int64_t layer, const std::string& name) const {
-    return x.matmul(weights.at(linear_weight_name(layer, name)).t());
+    std::string weight = linear_weight_name(layer, name);
+    const auto y = x.matmul(weights.at(weight).t());
+    const auto bias = weights.find(weight.replace(weight.size() - 6, 6, "bias"));
+    return bias == weights.end() ? y : y + bias->second;
+  }
+
+  at::Tensor head_norm(const at::Tensor& x, const std::string& name) const {
+    const auto weight = weights.find(name);
+    if (weight == weights.end()) return x;
+    return weight->second * x * (x.square().mean(2, true) + config.rms_norm_eps).rsqrt();
   }
 
   // [rows, heads * head_dim] -> [heads, rows, head_dim]
@@ -45,10 +54,9 @@ class SlowModel {
 
   at::Tensor rotated(const at::Tensor& x) const {  // [heads, rows, head_dim], half-split
     const int64_t half = config.head_dim / 2, rows = x.size(1);
-    const auto exponent =
-        at::arange(half, at::kDouble) * (-2.0 / static_cast<double>(config.head_dim));
-    const auto frequency = at::pow(config.rope_theta, exponent);
-    const auto angle = at::outer(at::arange(rows, at::kDouble), frequency);
+    const auto frequency = torch::tensor(
+        rotary_frequencies(config.head_dim, config.rope_theta, config.rope_scaling).inverse);
+    const auto angle = at::outer(at::arange(rows, at::kDouble), frequency.to(at::kDouble));
     const auto low = x.narrow(2, 0, half), high = x.narrow(2, half, half);
     return at::cat({low * angle.cos() - high * angle.sin(), high * angle.cos() + low * angle.sin()},
                    2);
@@ -58,16 +66,20 @@ class SlowModel {
     const std::string prefix = "model.layers." + std::to_string(layer) + ".";
     const int64_t rows = x.size(0), group = config.num_attention_heads / config.num_key_value_heads;
     const auto in = norm(x, prefix + "input_layernorm.weight");
-    const auto q =
-        rotated(heads(linear(in, layer, "self_attn.q_proj"), config.num_attention_heads));
-    const auto k = rotated(heads(linear(in, layer, "self_attn.k_proj"), config.num_key_value_heads))
-                       .repeat_interleave(group, 0);
+    const auto turned = [&](const std::string& part, int64_t count) {
+      const auto of_heads = heads(linear(in, layer, "self_attn." + part + "_proj"), count);
+      return rotated(head_norm(of_heads, prefix + "self_attn." + part + "_norm.weight"));
+    };
+    const auto q = turned("q", config.num_attention_heads);
+    const auto k = turned("k", config.num_key_value_heads).repeat_interleave(group, 0);
     const auto v = heads(linear(in, layer, "self_attn.v_proj"), config.num_key_value_heads)
                        .repeat_interleave(group, 0);
-    const auto later = at::ones({rows, rows}).triu(1).to(at::kBool);
+    auto unseen = at::ones({rows, rows}).triu(1);
+    if (const int64_t window = window_of_layer(config, layer); window > 0)
+      unseen += at::ones({rows, rows}).tril(-window);
     const auto scores =
         q.matmul(k.transpose(1, 2)) / std::sqrt(static_cast<double>(config.head_dim));
-    const auto attended = scores.masked_fill(later, -INFINITY).softmax(-1).matmul(v);
+    const auto attended = scores.masked_fill(unseen.to(at::kBool), -INFINITY).softmax(-1).matmul(v);
     const auto middle =
         x + linear(attended.transpose(0, 1).reshape({rows, -1}), layer, "self_attn.o_proj");
     const auto mlp = norm(middle, prefix + "post_attention_layernorm.weight");
@@ -157,6 +169,13 @@ class Gradients : public testing::Test {
                                            .num_attention_heads = 6,
                                            .num_key_value_heads = 2,
                                            .tie_word_embeddings = false});
+    write_tiny_model(*folder_ / "biased", {.seed = 5,
+                                           .attention_bias = true,
+                                           .mlp_bias = true,
+                                           .rope_scaling = {.rope_type = "linear", .factor = 4}});
+    write_tiny_model(*folder_ / "head_norms", {.seed = 6, .model_type = "qwen3"});
+    write_tiny_model(*folder_ / "window",
+                     {.seed = 7, .model_type = "mistral", .sliding_window = 100});
   }
   static void TearDownTestSuite() {
     fs::remove_all(*folder_);
@@ -172,20 +191,23 @@ fs::path* Gradients::folder_ = nullptr;
 
 // The slow model is the project's model: float32 against float64 over two blocks.
 TEST_F(Gradients, TheDefinitionIsTheModelThatIsScored) {
-  const auto checkpoint = open("tied");
-  const SlowModel slow(checkpoint);
-  const auto ids = some_ids(40, 5);
-  auto x = slow.embedded(ids);
-  for (int64_t layer = 0; layer < 2; ++layer) {
-    const auto entering = x.to(at::kFloat);
-    const auto fast = block_forward(load_block(checkpoint, layer), checkpoint.config(),
-                                    forest_of_sequences({ids}), entering);
-    x = slow.block(entering.to(at::kDouble), layer);
-    EXPECT_LE(largest_difference(fast, x), 1e-5) << layer;
+  for (const std::string model : {"tied", "biased", "head_norms", "window"}) {
+    SCOPED_TRACE(model);
+    const auto checkpoint = open(model);
+    const SlowModel slow(checkpoint);
+    const auto ids = some_ids(140, 5);
+    auto x = slow.embedded(ids);
+    for (int64_t layer = 0; layer < 2; ++layer) {
+      const auto entering = x.to(at::kFloat);
+      const auto fast = block_forward(load_block(checkpoint, layer), checkpoint.config(),
+                                      forest_of_sequences({ids}), entering);
+      x = slow.block(entering.to(at::kDouble), layer);
+      EXPECT_LE(largest_difference(fast, x), 1e-5) << layer;
+    }
+    const auto losses = aggregate_gradients(checkpoint, {ids}, [](auto&&...) {});
+    ASSERT_EQ(losses.size(), 1u);
+    EXPECT_NEAR(losses[0], slow.loss(ids).item<double>(), 1e-5);
   }
-  const auto losses = aggregate_gradients(checkpoint, {ids}, [](auto&&...) {});
-  ASSERT_EQ(losses.size(), 1u);
-  EXPECT_NEAR(losses[0], slow.loss(ids).item<double>(), 1e-5);
 }
 
 // (loss(w + h) - loss(w - h)) / 2h in float64 with h = 1e-5 is off by about h^2, far below the
@@ -214,7 +236,7 @@ TEST_F(Gradients, AgreeWithCentralDifferences) {
 
 // Samples of different lengths; 130 and 330 tokens cross blocks of attention rows and of sums.
 TEST_F(Gradients, AgreeWithWholeModelDifferentiation) {
-  for (const std::string model : {"tied", "untied"}) {
+  for (const std::string model : {"tied", "untied", "biased", "head_norms", "window"}) {
     const auto checkpoint = open(model);
     const std::vector<std::vector<int32_t>> sequences{some_ids(9, 1), some_ids(2, 2),
                                                       some_ids(130, 7), some_ids(330, 9)};

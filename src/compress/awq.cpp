@@ -73,7 +73,17 @@ std::vector<AwqPair> search_scales(const BlockWeights& weights, const ModelConfi
                    &gated = inputs.input("mlp.down_proj");
   add(kInputNorm, {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}, [&] {
     const AttentionModule attention{
-        q, k, v, o, inputs.input("self_attn.q_proj"), attended, inputs.sequence_rows};
+        q,
+        k,
+        v,
+        o,
+        inputs.input("self_attn.q_proj"),
+        attended,
+        inputs.sequence_rows,
+        {weights.bias("self_attn.q_proj"), weights.bias("self_attn.k_proj"),
+         weights.bias("self_attn.v_proj")},
+        weights.head_norms,
+        weights.window};
     return search_attention_scale(attention, model, scale_rule_of(config), config);
   });
   if (v.sizes() == o.sizes()) {
@@ -81,7 +91,9 @@ std::vector<AwqPair> search_scales(const BlockWeights& weights, const ModelConfi
         [&] { return search_linear_scale(o, attended, scale_rule_of(config), config); });
   }
   add(kSecondNorm, {"mlp.gate_proj", "mlp.up_proj"}, [&] {
-    const MlpModule mlp{gate, up, down, inputs.input("mlp.gate_proj"), gated};
+    const MlpModule mlp{gate,  up,
+                        down,  inputs.input("mlp.gate_proj"),
+                        gated, {weights.bias("mlp.gate_proj"), weights.bias("mlp.up_proj")}};
     return search_mlp_scale(mlp, scale_rule_of(config), config);
   });
   add("mlp.up_proj", {"mlp.down_proj"},
@@ -135,6 +147,8 @@ BlockWeights awq_fold(const BlockWeights& weights, const std::vector<AwqPair>& p
       } else {
         replace_(pair.producer,
                  [&](const at::Tensor& weight) { return fold_into_last_rows(weight, pair.scale); });
+        if (const auto bias = folded.bias(pair.producer); bias.defined())
+          folded.biases[pair.producer] = fold_into_norm(bias, pair.scale);
       }
       for (const std::string_view consumer : pair.consumers) {
         replace_(consumer,

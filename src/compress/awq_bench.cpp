@@ -96,7 +96,7 @@ void time_attention(benchmark::State& state, const Search& search) {
   const auto forest = forest_of_sequences(std::vector<std::vector<int32_t>>(
       static_cast<size_t>(sequences), std::vector<int32_t>(kLength, 0)));
   module.attended =
-      attention_output(Linear(module.q_proj), Linear(module.k_proj), Linear(module.v_proj), model,
+      attention_output({Linear(module.q_proj), Linear(module.k_proj), Linear(module.v_proj)}, model,
                        ForestLayout(model, forest), module.normed);
   for (auto _ : state) {
     const ScaleChoice choice = search(module, model, kRule, kConfig);

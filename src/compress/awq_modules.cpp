@@ -63,16 +63,16 @@ void check_mlp(const MlpModule& module, const AwqQuantizerConfig& config) {
 // A module's quantized consumers at the grid point that was asked for last.
 class Candidates {
  public:
-  Candidates(std::vector<at::Tensor> weights, const std::vector<at::Tensor>& scales,
-             const AwqQuantizerConfig& config)
-      : weights_(std::move(weights)), scales_(scales), config_(config) {}
+  Candidates(std::vector<at::Tensor> weights, const std::vector<at::Tensor>& biases,
+             const std::vector<at::Tensor>& scales, const AwqQuantizerConfig& config)
+      : weights_(std::move(weights)), biases_(biases), scales_(scales), config_(config) {}
 
   const std::vector<Linear>& at_point(int64_t point) {
     if (point == point_) return linears_;
     linears_.clear();
-    for (const at::Tensor& weight : weights_) {
+    for (size_t i = 0; i < weights_.size(); ++i) {
       linears_.emplace_back(
-          awq_scaled_values(weight, scales_[static_cast<size_t>(point)], config_));
+          awq_scaled_values(weights_[i], scales_[static_cast<size_t>(point)], config_), biases_[i]);
     }
     point_ = point;
     return linears_;
@@ -80,11 +80,18 @@ class Candidates {
 
  private:
   std::vector<at::Tensor> weights_;
-  const std::vector<at::Tensor>& scales_;
+  const std::vector<at::Tensor>&biases_, &scales_;
   AwqQuantizerConfig config_;
   int64_t point_ = -1;
   std::vector<Linear> linears_;
 };
+
+at::Tensor attention_of(const std::vector<Linear>& linears, const AttentionModule& module,
+                        const ModelConfig& model, const ForestLayout& layout,
+                        const at::Tensor& normed) {
+  return attention_output({linears[0], linears[1], linears[2], module.head_norms, module.window},
+                          model, layout, normed);
+}
 
 // Whole sequences that pass through the attention together.
 struct SequencePart {
@@ -156,15 +163,14 @@ ScaleChoice search_attention_scale(const AttentionModule& module, const ModelCon
   const int64_t tokens = module.normed.size(0);
   const auto parts = cut_sequences(module.sequence_rows, model, part_size(tokens));
   const Linear o_proj(module.o_proj);
-  Candidates candidates(consumers, scales, config);
+  Candidates candidates(consumers, module.biases, scales, config);
   auto search = least_loss(
       kAwqGridPoints, static_cast<int64_t>(parts.size()), [&](int64_t point, int64_t index) {
         const SequencePart& part = parts[static_cast<size_t>(index)];
         const auto& linears = candidates.at_point(point);
         const auto normed = module.normed.narrow(0, part.first_row, part.num_rows);
-        const auto change =
-            attention_output(linears[0], linears[1], linears[2], model, part.layout, normed)
-                .sub_(module.attended.narrow(0, part.first_row, part.num_rows));
+        const auto change = attention_of(linears, module, model, part.layout, normed)
+                                .sub_(module.attended.narrow(0, part.first_row, part.num_rows));
         return sum_of_squares(o_proj(change));
       });
   return choose_scale(scales, std::move(search), tokens * model.hidden_size);
@@ -178,7 +184,7 @@ ScaleChoice search_mlp_scale(const MlpModule& module, AwqScaleRule rule,
   const int64_t tokens = module.normed.size(0), rows_of_part = part_size(tokens);
   const auto order = by_falling_size(module.gated);
   const Linear down_proj(module.down_proj);
-  Candidates candidates(consumers, scales, config);
+  Candidates candidates(consumers, module.biases, scales, config);
   auto search = least_loss(
       kAwqGridPoints, (tokens + rows_of_part - 1) / rows_of_part, [&](int64_t point, int64_t part) {
         const int64_t first = part * rows_of_part;
@@ -203,11 +209,10 @@ ScaleChoice search_attention_scale_plain(const AttentionModule& module, const Mo
     const auto& scale = scales[static_cast<size_t>(point)];
     std::vector<Linear> linears;
     linears.reserve(consumers.size());
-    for (const auto& weight : consumers) {
-      linears.emplace_back(awq_scaled_values(weight, scale, config));
+    for (size_t i = 0; i < consumers.size(); ++i) {
+      linears.emplace_back(awq_scaled_values(consumers[i], scale, config), module.biases[i]);
     }
-    return attention_output(linears[0], linears[1], linears[2], model, whole[0].layout,
-                            module.normed)
+    return attention_of(linears, module, model, whole[0].layout, module.normed)
         .matmul(module.o_proj.t());
   };
   auto search = search_plain(module.attended.matmul(module.o_proj.t()), output);
@@ -221,8 +226,11 @@ ScaleChoice search_mlp_scale_plain(const MlpModule& module, AwqScaleRule rule,
   const auto scales = awq_candidate_scales(module.normed, consumers, rule, config);
   const auto output = [&](int64_t point) {
     const auto& scale = scales[static_cast<size_t>(point)];
-    const auto gate = module.normed.matmul(awq_scaled_values(consumers[0], scale, config).t());
-    const auto up = module.normed.matmul(awq_scaled_values(consumers[1], scale, config).t());
+    const auto of = [&](size_t i) {
+      const auto y = module.normed.matmul(awq_scaled_values(consumers[i], scale, config).t());
+      return module.biases[i].defined() ? y + module.biases[i] : y;
+    };
+    const auto gate = of(0), up = of(1);
     return (at::silu(gate) * up).matmul(module.down_proj.t());
   };
   auto search = search_plain(module.gated.matmul(module.down_proj.t()), output);

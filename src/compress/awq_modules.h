@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "compress/awq_scale.h"
-#include "model/config.h"
+#include "model/block.h"
 
 namespace assay {
 
@@ -18,12 +18,16 @@ struct AttentionModule {
   at::Tensor normed;                          // [tokens, hidden_size]: what q, k and v are given
   at::Tensor attended;                        // [tokens, heads * head_dim]: what o is given
   std::vector<int64_t> sequence_rows;         // sequences one after another, all from position 0
+  std::vector<at::Tensor> biases = {{}, {}, {}};  // of q, k and v; undefined where there is none
+  HeadNorms head_norms = {};
+  int64_t window = 0;
 };
 
 struct MlpModule {
-  at::Tensor gate_proj, up_proj, down_proj;  // [out, in] float32
-  at::Tensor normed;                         // [tokens, hidden_size]: what gate and up are given
-  at::Tensor gated;                          // [tokens, intermediate_size]: what down is given
+  at::Tensor gate_proj, up_proj, down_proj;   // [out, in] float32
+  at::Tensor normed;                          // [tokens, hidden_size]: what gate and up are given
+  at::Tensor gated;                           // [tokens, intermediate_size]: what down is given
+  std::vector<at::Tensor> biases = {{}, {}};  // of gate and up
 };
 
 // Losses as if all tokens were seen at every point (compress/awq_scale.h, least_loss); those of the

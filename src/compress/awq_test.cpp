@@ -45,6 +45,13 @@ BlockWeights random_block(const ModelConfig& config, uint64_t seed) {
   return weights;
 }
 
+void add_biases_and_head_norms(BlockWeights& weights, const ModelConfig& config) {
+  for (const auto& [name, weight] : weights.linears)
+    weights.biases[name] = torch::randn({weight.size(0)});
+  weights.head_norms = {torch::rand({config.head_dim}) + 0.5, torch::rand({config.head_dim}) + 0.5};
+  weights.window = 11;
+}
+
 // The same sequences of 30 tokens, `together` a batch.
 std::vector<CalibrationBatch> batches(const ModelConfig& config, int64_t together) {
   constexpr int64_t kSequences = 24, kRows = 30;
@@ -81,7 +88,8 @@ TEST(AwqBlock, FoldingLeavesTheOutputWhatItWas) {
   for (const int64_t kv_heads : {4, 2}) {
     SCOPED_TRACE(kv_heads);
     const auto config = model_config(kv_heads);
-    const auto weights = random_block(config, 1);
+    auto weights = random_block(config, 1);
+    if (kv_heads == 4) add_biases_and_head_norms(weights, config);
     const auto pairs = awq_block(weights, config, batches(config, 8), {kThreeBit}).pairs;
     // v -> o only where every query head has its own value head.
     ASSERT_EQ(pairs.size(), kv_heads == 4 ? 4u : 3u);

@@ -15,6 +15,11 @@ const at::Tensor& BlockWeights::linear(std::string_view name) const {
   return found->second;
 }
 
+at::Tensor BlockWeights::bias(std::string_view name) const {
+  const auto found = biases.find(name);
+  return found == biases.end() ? at::Tensor() : found->second;
+}
+
 BlockWeights block_weights(const Checkpoint& checkpoint, int64_t layer) {
   const std::string prefix = "model.layers." + std::to_string(layer) + ".";
   BlockWeights weights{checkpoint.tensor(prefix + "input_layernorm.weight"),
@@ -22,7 +27,10 @@ BlockWeights block_weights(const Checkpoint& checkpoint, int64_t layer) {
                        {}};
   for (const std::string_view name : block_linear_names()) {
     weights.linears[name] = checkpoint.tensor(linear_weight_name(layer, name));
+    if (auto bias = bias_of(checkpoint, layer, name); bias.defined()) weights.biases[name] = bias;
   }
+  weights.head_norms = load_head_norms(checkpoint, layer);
+  weights.window = window_of_layer(checkpoint.config(), layer);
   return weights;
 }
 
@@ -33,9 +41,11 @@ Block dense_block(const BlockWeights& weights) {
   for (const std::string_view name : block_linear_names()) {
     in_context(name, [&] {
       require_finite_matrix(weights.linear(name), "weight");
-      linear_of(block, name) = Linear(weights.linear(name));
+      linear_of(block, name) = Linear(weights.linear(name), weights.bias(name));
     });
   }
+  block.head_norms = weights.head_norms;
+  block.window = weights.window;
   return block;
 }
 

@@ -14,9 +14,13 @@ namespace assay {
 struct BlockWeights {
   at::Tensor input_layernorm, post_attention_layernorm;  // [hidden_size]
   std::map<std::string_view, at::Tensor> linears;        // the seven of block_linear_names()
+  std::map<std::string_view, at::Tensor> biases = {};    // of those that have one
+  HeadNorms head_norms = {};
+  int64_t window = 0;
 
   // Error(kBadInput) when there is none of that name.
   const at::Tensor& linear(std::string_view name) const;
+  at::Tensor bias(std::string_view name) const;  // undefined where there is none
 };
 
 BlockWeights block_weights(const Checkpoint& checkpoint, int64_t layer);

@@ -28,6 +28,10 @@ CompressedBlock apply(const AwqConfig& config, const BlockWeights& weights,
     compressed.target = folded.linear(name);
     if (cols % group_size != 0) compressed.note = tail_note(cols, group_size);
   }
+  for (const AwqPair& pair : rounded.pairs) {
+    const auto bias = folded.bias(pair.producer);
+    if (bias.defined()) result.biases[pair.producer] = bias;
+  }
   return result;
 }
 

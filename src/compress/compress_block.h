@@ -19,6 +19,7 @@ bool compresses_blocks(const MethodConfig& config);
 struct CompressedBlock {
   at::Tensor input_layernorm, post_attention_layernorm;  // [hidden_size], scales folded in
   std::map<std::string_view, CompressedLinear> linears;  // each with its target
+  std::map<std::string_view, at::Tensor> biases = {};    // those that a scale was folded into
 };
 
 // `batches`: the hidden states that enter the dense block; they stay as they are. Errors as the

@@ -10,7 +10,7 @@ namespace assay {
 // All: float32, `scale` one entry a channel, positive and finite, else Error(kBadInput). New
 // tensors; the arguments stay as they are.
 
-// A norm as producer: weight [channels] / s.
+// A norm as producer, or the bias of a linear that is one: weight [channels] / s.
 at::Tensor fold_into_norm(const at::Tensor& norm, const at::Tensor& scale);
 
 // A linear as producer: its LAST len(s) output rows / s (the last rows of a fused QKV are V).

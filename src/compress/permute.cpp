@@ -34,6 +34,15 @@ constexpr std::array kAxes{
     Axes{"mlp.gate_proj.weight", {Units::kMlp, Units::kHidden}},
     Axes{"mlp.up_proj.weight", {Units::kMlp, Units::kHidden}},
     Axes{"mlp.down_proj.weight", {Units::kHidden, Units::kMlp}},
+    Axes{"self_attn.q_norm.weight", {Units::kOther, Units::kOther}},
+    Axes{"self_attn.k_norm.weight", {Units::kOther, Units::kOther}},
+    Axes{"self_attn.q_proj.bias", {Units::kOther, Units::kOther}},
+    Axes{"self_attn.k_proj.bias", {Units::kOther, Units::kOther}},
+    Axes{"self_attn.v_proj.bias", {Units::kOther, Units::kOther}},
+    Axes{"self_attn.o_proj.bias", {Units::kHidden, Units::kOther}},
+    Axes{"mlp.gate_proj.bias", {Units::kMlp, Units::kOther}},
+    Axes{"mlp.up_proj.bias", {Units::kMlp, Units::kOther}},
+    Axes{"mlp.down_proj.bias", {Units::kHidden, Units::kOther}},
 };
 
 uint64_t draw_below(std::mt19937_64& generator, uint64_t n) {

@@ -84,10 +84,10 @@ TEST(PermuteTensor, MovesTheAxesThatCarryHiddenChannelsAndNoOther) {
 
 TEST(PermuteTensor, RefusesATensorItDoesNotKnow) {
   try {
-    permute_tensor("model.layers.0.self_attn.q_norm.weight", torch::ones({4}), {});
+    permute_tensor("model.layers.0.self_attn.q_extra.weight", torch::ones({4}), {});
     FAIL() << "no error";
   } catch (const Error& e) {
-    EXPECT_THAT(e.what(), testing::HasSubstr("'model.layers.0.self_attn.q_norm.weight'"));
+    EXPECT_THAT(e.what(), testing::HasSubstr("'model.layers.0.self_attn.q_extra.weight'"));
   }
 }
 

@@ -271,10 +271,11 @@ class Run {
           statistics[linear].num_samples = gradients_->num_samples();
         }
         // What no later linear reads is let go: the dense weight, and statistics behind their last.
+        const auto bias = linear_of(block, linear).bias();
         linear_of(block, linear) = Linear();
         const at::Tensor stored = finish_linear(layer, linear, statistics.at(linear));
         statistics.erase(linear);
-        linear_of(block, linear) = Linear(stored);
+        linear_of(block, linear) = Linear(stored, bias);
         advance(cost.compress / 7, stage + ": " + std::string(linear));
       }
     }
@@ -307,6 +308,8 @@ class Run {
     const std::string prefix = "model.layers." + std::to_string(layer) + ".";
     finish_norm(prefix + "input_layernorm.weight", compressed.input_layernorm);
     finish_norm(prefix + "post_attention_layernorm.weight", compressed.post_attention_layernorm);
+    for (const auto& [linear, bias] : compressed.biases)
+      finish_norm(prefix + std::string(linear) + ".bias", bias);
     advance(cost.gather + cost.compress, stage_of(layer) + ": compressed");
     if (layer + 1 == model.num_hidden_layers) return;
     pass_through_(dense_block(weights), model, batches_);

@@ -581,6 +581,65 @@ TEST_F(Pipeline, ADamagedJournalIsNotTrusted) {
   remove_block_journal(journal);
 }
 
+// What a block computes with these tensors.
+at::Tensor output_of_block(const Checkpoint& checkpoint, const Tensors& tensors, int64_t layer) {
+  BlockWeights weights = block_weights(checkpoint, layer);  // for head norms and window
+  const std::string prefix = "model.layers." + std::to_string(layer) + ".";
+  weights.input_layernorm = tensors.at(prefix + "input_layernorm.weight");
+  weights.post_attention_layernorm = tensors.at(prefix + "post_attention_layernorm.weight");
+  for (auto& [linear, weight] : weights.linears)
+    weight = tensors.at(linear_weight_name(layer, linear));
+  for (auto& [linear, bias] : weights.biases)
+    bias = tensors.at(prefix + std::string(linear) + ".bias");
+  at::manual_seed(17);
+  return block_forward(dense_block(weights), checkpoint.config(),
+                       forest_of_sequences({std::vector<int32_t>(20, 0)}),
+                       torch::randn({20, checkpoint.config().hidden_size}));
+}
+
+// Methods move weights and fold scales; biases and head norms stay, but for those of a linear that
+// a scale is folded into, and the block computes nearly what it did.
+TEST_F(Pipeline, EveryMethodLeavesBiasesAndHeadNormsTheirPlace) {
+  const fs::path folder = folder_->string() + "_families";
+  const std::vector<TinyModelOptions> families{
+      {.num_hidden_layers = 3, .num_key_value_heads = 4, .attention_bias = true, .mlp_bias = true},
+      {.num_hidden_layers = 3, .model_type = "qwen2"},
+      {.num_hidden_layers = 3, .model_type = "qwen3", .attention_bias = true},
+      {.num_hidden_layers = 3, .model_type = "mistral", .sliding_window = 3}};
+  for (const TinyModelOptions& options : families) {
+    fs::remove_all(folder);
+    write_tiny_model(folder, options);
+    checkpoint_ = Checkpoint::open(folder);
+    const auto dense = run({{"method", "dense"}}, {}, false).tensors;
+    for (const Json& settings :
+         {Json{{"method", "rtn"}, {"bits", 8}}, Json{{"method", "gptq"}, {"bits", 8}},
+          Json{{"method", "wanda"}, {"sparsity", 0.02}},
+          Json{{"method", "sparsegpt"}, {"sparsity", 0.02}},
+          Json{{"method", "gblm"}, {"sparsity", 0.02}},
+          Json{{"method", "awq"}, {"bits", 8}, {"group_size", 32}}, Json{{"method", "smoothquant"}},
+          Json{{"method", "permute"}, {"units", "mlp"}}}) {
+      SCOPED_TRACE(options.model_type + " " + settings.dump());
+      const auto compressed = run(settings).tensors;
+      for (const auto& [name, tensor] : dense) {
+        const bool is_folded = settings["method"] == "awq" &&
+                               (name.ends_with("v_proj.bias") || name.ends_with("up_proj.bias"));
+        const bool is_moved =
+            settings["method"] == "permute" && name.find(".mlp.") != std::string::npos;
+        const bool is_kept = name.ends_with(".bias") || name.ends_with("q_norm.weight") ||
+                             name.ends_with("k_norm.weight");
+        if (!is_kept || is_folded || is_moved) continue;
+        EXPECT_TRUE(at::equal(tensor, compressed.at(name))) << name;
+      }
+      for (int64_t layer = 0; layer < 3; ++layer) {
+        const auto before = output_of_block(checkpoint_, dense, layer),
+                   after = output_of_block(checkpoint_, compressed, layer);
+        EXPECT_LT(((after - before).norm() / before.norm()).item<double>(), 0.03) << layer;
+      }
+    }
+  }
+  fs::remove_all(folder);
+}
+
 TEST_F(Pipeline, AJournalThatTheDiskHasNoRoomForIsRefused) {
   const fs::path folder = folder_->string() + "_room";
   const BlockJournal journal(folder, "identity");

@@ -23,9 +23,9 @@ struct Block {
   float scale = 0;
   std::vector<const float*> queries, keys, values;
   std::vector<float*> outs;
-  std::vector<int64_t> lengths;  // keys that a query sees, ascending
-  int64_t stride = 0;            // floats a query in `weights`: num_keys rounded up to 8
-  std::vector<float> weights;    // scores, then exp(score - max), 0 behind a query's length
+  std::vector<int64_t> starts, lengths;  // keys [start, length) are seen by a query, both ascending
+  int64_t stride = 0;                    // floats a query in `weights`: num_keys rounded up to 8
+  std::vector<float> weights;            // scores, then exp(score - max), 0 behind a query's length
   std::vector<float> sums;
 };
 
@@ -40,19 +40,27 @@ void fill_block(const AttentionShape& shape, const QueryRun& run, int64_t first_
   b.head_dim = shape.head_dim;
   b.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
   b.num_queries = rows * group;
-  b.num_keys = run.first_position + first_row + rows;
+  // Keys that no row sees are left out, in eights: the chains of a sum start at position 0.
+  const int64_t first_key = first_seen(shape, run.first_position + first_row) / 8 * 8;
+  b.num_keys = run.first_position + first_row + rows - first_key;
   b.stride = (b.num_keys + 7) / 8 * 8;
-  b.queries.clear(), b.outs.clear(), b.lengths.clear(), b.keys.clear(), b.values.clear();
+  b.queries.clear(), b.outs.clear(), b.keys.clear(), b.values.clear();
+  b.starts.clear(), b.lengths.clear();
   for (int64_t r = first_row; r < first_row + rows; ++r) {
     for (int64_t h = kv_head * group; h < (kv_head + 1) * group; ++h) {
       b.queries.push_back(run.queries + (r * shape.num_heads + h) * shape.head_dim);
       b.outs.push_back(run.out + (r * shape.num_heads + h) * shape.head_dim);
-      b.lengths.push_back(run.first_position + r + 1);
+      const int64_t position = run.first_position + r;
+      b.starts.push_back(first_seen(shape, position) - first_key);
+      b.lengths.push_back(position + 1 - first_key);
     }
   }
+  int64_t behind = first_key;  // rows of the path to pass over
   for (const KeyRun& keys : run.path) {
     const int64_t left = b.num_keys - static_cast<int64_t>(b.keys.size());
-    for (int64_t i = 0; i < std::min(left, keys.num_rows); ++i) {
+    const int64_t first = std::min(behind, keys.num_rows);
+    behind -= first;
+    for (int64_t i = first; i < std::min(first + left, keys.num_rows); ++i) {
       const int64_t at = (i * shape.num_kv_heads + kv_head) * shape.head_dim;
       b.keys.push_back(keys.keys + at);
       b.values.push_back(keys.values + at);
@@ -64,11 +72,11 @@ void fill_block(const AttentionShape& shape, const QueryRun& run, int64_t first_
   b.sums.resize(static_cast<size_t>(b.num_queries));
 }
 
-// Scores behind a query's length are never read by softmax_portable; the others write them and mask
-// them.
+// Scores of keys that a query does not see are never read by softmax_portable; the others write
+// them and mask them.
 void scores_portable(Block& b) {
   for (int64_t q = 0; q < b.num_queries; ++q) {
-    for (int64_t j = 0; j < b.lengths[static_cast<size_t>(q)]; ++j) {
+    for (int64_t j = b.starts[static_cast<size_t>(q)]; j < b.lengths[static_cast<size_t>(q)]; ++j) {
       std::array<float, 8> lane{};
       for (int64_t d = 0; d < b.head_dim; ++d) {
         float& l = lane[static_cast<size_t>(d % 8)];
@@ -82,11 +90,12 @@ void scores_portable(Block& b) {
 void softmax_portable(Block& b) {
   for (int64_t q = 0; q < b.num_queries; ++q) {
     const std::span row(b.weights.data() + q * b.stride, static_cast<size_t>(b.stride));
-    const auto length = static_cast<size_t>(b.lengths[static_cast<size_t>(q)]);
-    const float max = *std::ranges::max_element(row.first(length));
+    const auto start = static_cast<size_t>(b.starts[static_cast<size_t>(q)]),
+               length = static_cast<size_t>(b.lengths[static_cast<size_t>(q)]);
+    const float max = *std::ranges::max_element(row.subspan(start, length - start));
     std::array<float, 8> lane{};
     for (size_t j = 0; j < row.size(); ++j) {
-      row[j] = j < length ? exp_float(row[j] - max) : 0.0f;
+      row[j] = start <= j && j < length ? exp_float(row[j] - max) : 0.0f;
       lane[j % 8] += row[j];
     }
     b.sums[static_cast<size_t>(q)] = sum_lanes(lane);
@@ -148,6 +157,7 @@ void scores_avx2(Block& b) {
     for (int64_t q = 0; q < b.num_queries; q += 3) {
       const int64_t count = std::min<int64_t>(3, b.num_queries - q);
       if (j >= b.lengths[static_cast<size_t>(q + count - 1)]) continue;
+      if (j + 4 <= b.starts[static_cast<size_t>(q)]) continue;
       const float* const* queries = b.queries.data() + q;
       float* out = b.weights.data() + q * b.stride + j;
       const auto kernel = count == 3 ? score_tile<3> : count == 2 ? score_tile<2> : score_tile<1>;
@@ -160,6 +170,7 @@ __attribute__((target("avx2,fma"))) void softmax_avx2(Block& b) {
   for (int64_t q = 0; q < b.num_queries; ++q) {
     float* row = b.weights.data() + q * b.stride;
     const int64_t length = b.lengths[static_cast<size_t>(q)], padded = (length + 7) / 8 * 8;
+    std::fill(row, row + b.starts[static_cast<size_t>(q)], kMinusInfinity);
     std::fill(row + length, row + padded, kMinusInfinity);
     __m256 max8 = _mm256_loadu_ps(row);
     for (int64_t j = 8; j < padded; j += 8) max8 = _mm256_max_ps(max8, _mm256_loadu_ps(row + j));

@@ -18,7 +18,13 @@ struct AttentionShape {
   int64_t num_heads = 0;
   int64_t num_kv_heads = 0;  // divides num_heads; heads i * group .. share key head i
   int64_t head_dim = 0;
+  int64_t window = 0;  // a row sees itself and the window - 1 rows before it; 0 = all before it
 };
+
+// The first position that a row at `position` sees.
+constexpr int64_t first_seen(const AttentionShape& shape, int64_t position) {
+  return shape.window > 0 && position >= shape.window ? position + 1 - shape.window : 0;
+}
 
 // Rows that follow each other in memory and on the path: [num_rows, num_kv_heads * head_dim].
 struct KeyRun {

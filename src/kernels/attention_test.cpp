@@ -68,7 +68,8 @@ TEST_P(AttentionCases, AgreesWithTheDefinitionInDouble) {
       const int64_t key_head = h / (shape.num_heads / shape.num_kv_heads);
       std::vector<double> weights;
       double sum = 0;
-      for (int64_t j = 0; j <= r; ++j) {
+      const int64_t first = first_seen(shape, r);
+      for (int64_t j = first; j <= r; ++j) {
         double dot = 0;
         for (int64_t d = 0; d < shape.head_dim; ++d) {
           dot += static_cast<double>(q[static_cast<size_t>(r * width + h * shape.head_dim + d)]) *
@@ -80,8 +81,8 @@ TEST_P(AttentionCases, AgreesWithTheDefinitionInDouble) {
       }
       for (int64_t d = 0; d < shape.head_dim; ++d) {
         double expected = 0;
-        for (int64_t j = 0; j <= r; ++j) {
-          expected += weights[static_cast<size_t>(j)] / sum *
+        for (int64_t j = first; j <= r; ++j) {
+          expected += weights[static_cast<size_t>(j - first)] / sum *
                       static_cast<double>(
                           v[static_cast<size_t>(j * kv_width + key_head * shape.head_dim + d)]);
         }
@@ -142,7 +143,18 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{{.num_heads = 8, .num_kv_heads = 1, .head_dim = 40}, 133},
                     Case{{.num_heads = 2, .num_kv_heads = 1, .head_dim = 6},
                          30},  // no whole vector
-                    Case{{.num_heads = 2, .num_kv_heads = 2, .head_dim = 16}, 1}));
+                    Case{{.num_heads = 2, .num_kv_heads = 2, .head_dim = 16}, 1},
+                    Case{{.num_heads = 6, .num_kv_heads = 2, .head_dim = 32, .window = 21}, 133},
+                    Case{{.num_heads = 2, .num_kv_heads = 1, .head_dim = 6, .window = 5}, 40},
+                    Case{{.num_heads = 2, .num_kv_heads = 1, .head_dim = 8, .window = 1}, 19}));
+
+TEST(Attention, AWindowIsTheFirstPositionsThatAreSeen) {
+  const AttentionShape all{}, window{.window = 3};
+  EXPECT_EQ(first_seen(all, 100), 0);
+  EXPECT_EQ(first_seen(window, 2), 0);
+  EXPECT_EQ(first_seen(window, 3), 1);
+  EXPECT_EQ(first_seen(window, 10), 8);
+}
 
 }  // namespace
 }  // namespace assay::kernels

@@ -66,7 +66,8 @@ class HeadGradient {
  public:
   HeadGradient(const AttentionShape& shape, int64_t num_rows, const AttentionGradient& gradient,
                int64_t head, Isa isa)
-      : rows_(num_rows),
+      : shape_(shape),
+        rows_(num_rows),
         dim_(shape.head_dim),
         isa_(isa),
         scale_(static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)))) {
@@ -121,22 +122,28 @@ class HeadGradient {
                p.back().data());
     }
     for (int64_t r = 0; r < rows; ++r) {
-      const auto visible = [&](int64_t c) { return c == b ? r + 1 : block_rows(c); };
+      const int64_t from = first_seen(shape_, b * kRowBlock + r);
+      // The keys [start, end) of block c that the row sees.
+      const auto end = [&](int64_t c) { return c == b ? r + 1 : block_rows(c); };
+      const auto start = [&](int64_t c) {
+        return std::clamp<int64_t>(from - c * kRowBlock, 0, end(c));
+      };
       const auto row = [&](int64_t c) {
         return p[static_cast<size_t>(c)].data() + r * block_rows(c);
       };
-      float max = row(0)[0];
-      for (int64_t c = 0; c <= b; ++c)
-        max = std::max(max, *std::max_element(row(c), row(c) + visible(c)));
+      float max = row(b)[r];
+      for (int64_t c = 0; c <= b; ++c) {
+        for (int64_t j = start(c); j < end(c); ++j) max = std::max(max, row(c)[j]);
+      }
       double sum = 0;
       for (int64_t c = 0; c <= b; ++c) {
-        exp_minus(row(c), visible(c), max, isa_);
-        for (int64_t j = 0; j < visible(c); ++j) sum += static_cast<double>(row(c)[j]);
+        exp_minus(row(c) + start(c), end(c) - start(c), max, isa_);
+        for (int64_t j = start(c); j < end(c); ++j) sum += static_cast<double>(row(c)[j]);
       }
       const auto inverse = static_cast<float>(1 / sum);
       for (int64_t c = 0; c <= b; ++c) {
         for (int64_t j = 0; j < block_rows(c); ++j)
-          row(c)[j] = j < visible(c) ? row(c)[j] * inverse : 0;
+          row(c)[j] = start(c) <= j && j < end(c) ? row(c)[j] * inverse : 0;
       }
     }
     return p;
@@ -169,6 +176,7 @@ class HeadGradient {
     }
   }
 
+  AttentionShape shape_;
   int64_t rows_, dim_;
   Isa isa_;
   float scale_;

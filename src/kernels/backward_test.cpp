@@ -64,7 +64,8 @@ TEST(SiluTimesGradient, AgreesWithAutomaticDifferentiation) {
 
 TEST(RotateBack, UndoesTheTurn) {
   at::manual_seed(3);
-  const RotaryTable table(8, 10000, 50);
+  const std::vector<float> frequencies{1, 0.1f, 0.01f, 0.001f};
+  const RotaryTable table(frequencies, 50);
   const std::vector<int32_t> positions = {0, 49, 7};
   const auto x = torch::randn({3, 16});
   auto y = x.clone();
@@ -127,12 +128,14 @@ TEST_P(AttentionGradientCases, AgreesWithAutomaticDifferentiation) {
   const auto heads = [&](const at::Tensor& x, int64_t count) {
     return x.view({n, count, shape.head_dim}).transpose(0, 1);
   };
-  const auto later = torch::ones({n, n}).triu(1).to(at::kBool);
+  auto unseen = torch::ones({n, n}).triu(1);
+  if (shape.window > 0) unseen += torch::ones({n, n}).tril(-shape.window);
+  unseen = unseen.to(at::kBool);
   const auto keys = heads(k, shape.num_kv_heads).repeat_interleave(group, 0);
   const auto values = heads(v, shape.num_kv_heads).repeat_interleave(group, 0);
   const auto scores = heads(q, shape.num_heads).matmul(keys.transpose(1, 2)) /
                       std::sqrt(static_cast<double>(shape.head_dim));
-  const auto weights = scores.masked_fill(later, -INFINITY).softmax(-1);
+  const auto weights = scores.masked_fill(unseen, -INFINITY).softmax(-1);
   const auto out = weights.matmul(values).transpose(0, 1).reshape({n, -1});
   (out * t.d_out.to(at::kDouble)).sum().backward();
   expect_close(t.out, out.detach());
@@ -159,6 +162,8 @@ TEST_P(AttentionGradientCases, HasTheSameBitsForAnyThreadsAndInstructions) {
 INSTANTIATE_TEST_SUITE_P(
     Shapes, AttentionGradientCases,
     testing::Values(Case{{.num_heads = 1, .num_kv_heads = 1, .head_dim = 4}, 1},
+                    Case{{.num_heads = 2, .num_kv_heads = 1, .head_dim = 8, .window = 9}, 30},
+                    Case{{.num_heads = 2, .num_kv_heads = 1, .head_dim = 8, .window = 50}, 250},
                     Case{{.num_heads = 4, .num_kv_heads = 2, .head_dim = 16}, 7},
                     Case{{.num_heads = 2, .num_kv_heads = 1, .head_dim = 8}, 120},
                     Case{{.num_heads = 3, .num_kv_heads = 3, .head_dim = 10}, 121},

@@ -114,19 +114,18 @@ void silu_times_(float* gate, const float* up, int64_t count, Isa isa) {
   });
 }
 
-RotaryTable::RotaryTable(int64_t head_dim, double theta, int64_t num_positions)
-    : half_(head_dim / 2), num_positions_(num_positions) {
-  require(head_dim % 2 == 0, "rotary positions need an even head_dim, got ", head_dim);
+RotaryTable::RotaryTable(std::span<const float> inverse_frequencies, int64_t num_positions,
+                         float magnitude)
+    : half_(static_cast<int64_t>(inverse_frequencies.size())), num_positions_(num_positions) {
   cosines_.resize(static_cast<size_t>(num_positions * half_));
   sines_.resize(cosines_.size());
   for (int64_t i = 0; i < half_; ++i) {
-    const float exponent = static_cast<float>(2 * i) / static_cast<float>(head_dim);
-    const float inverse_frequency =
-        1.0f / static_cast<float>(std::pow(theta, static_cast<double>(exponent)));
+    const float inverse_frequency = inverse_frequencies[static_cast<size_t>(i)];
     for (int64_t p = 0; p < num_positions; ++p) {
       const double angle = static_cast<float>(p) * inverse_frequency;
-      cosines_[static_cast<size_t>(p * half_ + i)] = static_cast<float>(std::cos(angle));
-      sines_[static_cast<size_t>(p * half_ + i)] = static_cast<float>(std::sin(angle));
+      cosines_[static_cast<size_t>(p * half_ + i)] =
+          magnitude * static_cast<float>(std::cos(angle));
+      sines_[static_cast<size_t>(p * half_ + i)] = magnitude * static_cast<float>(std::sin(angle));
     }
   }
 }

@@ -19,11 +19,12 @@ void rms_norm(const float* x, int64_t num_rows, std::span<const float> weight, d
 void silu_times_(float* gate, const float* up, int64_t count, Isa isa = best_isa());
 
 // Rotary positions, half-split: elements i and i + head_dim / 2 of a head turn by position *
-// theta^(-2i / head_dim). As in transformers, inverse frequencies and angles are rounded to
+// inverse_frequencies[i] and grow by `magnitude`. As in transformers, angles are rounded to
 // float32; cosine and sine are those of the angle.
 class RotaryTable {
  public:
-  RotaryTable(int64_t head_dim, double theta, int64_t num_positions);
+  RotaryTable(std::span<const float> inverse_frequencies, int64_t num_positions,
+              float magnitude = 1);
   // x [num_rows, num_heads * head_dim], row r at positions[r]
   void rotate_(float* x, int64_t num_rows, int64_t num_heads,
                std::span<const int32_t> positions) const;

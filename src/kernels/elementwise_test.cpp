@@ -74,7 +74,8 @@ TEST(RmsNorm, HasTheSameBitsWithAndWithoutVectors) {
 TEST(RotaryTable, TurnsPairsByPositionTimesFrequency) {
   // head_dim 4, theta 100: frequencies 1 and 100^(-1/2) = 0.1. At position 2 the pairs (x0, x2) and
   // (x1, x3) turn by 2 and 0.2: (1, 0) becomes (cos 2, sin 2), (0, 1) becomes (-sin 0.2, cos 0.2).
-  const RotaryTable table(4, 100.0, 3);
+  const std::vector<float> frequencies{1, 0.1f};
+  const RotaryTable table(frequencies, 3);
   std::vector<float> x = {1, 0, 0, 1, /* a second head */ 0, 1, 1, 0};
   const std::vector<int32_t> positions = {2};
   table.rotate_(x.data(), 1, 2, positions);

@@ -31,6 +31,20 @@ at::Tensor norm_rows(const at::Tensor& x, const at::Tensor& weight, double eps,
   return y;
 }
 
+// x [rows, num_heads * head_dim], head by head, in place. Nothing where there is no norm.
+void norm_heads_(at::Tensor& x, const at::Tensor& weight, const ModelConfig& config) {
+  if (!weight.defined()) return;
+  kernels::rms_norm(x.const_data_ptr<float>(), x.numel() / config.head_dim, floats(weight),
+                    config.rms_norm_eps, x.mutable_data_ptr<float>());
+}
+
+kernels::AttentionShape attention_shape(const ModelConfig& config, int64_t window) {
+  return {.num_heads = config.num_attention_heads,
+          .num_kv_heads = config.num_key_value_heads,
+          .head_dim = config.head_dim,
+          .window = window};
+}
+
 // Rows as the cache gives them back; without a format as they are.
 void through_cache_(std::string_view name, at::Tensor& rows, const ModelConfig& config,
                     const std::optional<kernels::KvCacheFormat>& format) {
@@ -163,6 +177,7 @@ at::Tensor forward_to_down_proj_(const Block& block, const ModelConfig& config,
   tell("self_attn.v_proj", normed);
   auto keys = apply(block.k_proj, normed, scratch.keys);
   auto values = apply(block.v_proj, normed, scratch.values);
+  norm_heads_(keys, block.head_norms.k, config);
   layout.rotary.rotate_(keys.mutable_data_ptr<float>(), rows, config.num_key_value_heads,
                         layout.positions);
   through_cache_("keys", keys, config, path.format);
@@ -188,12 +203,11 @@ at::Tensor forward_to_down_proj_(const Block& block, const ModelConfig& config,
   if (num_wanted == 0) return {};
 
   auto queries = apply(block.q_proj, query_input, scratch.queries);
+  norm_heads_(queries, block.head_norms.q, config);
   layout.rotary.rotate_(queries.mutable_data_ptr<float>(), num_wanted, config.num_attention_heads,
                         positions);
   auto attended = scratch_rows(scratch.attended, num_wanted, queries.size(1));
-  kernels::attention({.num_heads = config.num_attention_heads,
-                      .num_kv_heads = config.num_key_value_heads,
-                      .head_dim = config.head_dim},
+  kernels::attention(attention_shape(config, block.window),
                      query_runs(layout, wanted, path, queries, keys, values, attended));
   tell("self_attn.o_proj", attended);
   block.o_proj.add_(attended, hidden);
@@ -224,10 +238,16 @@ TokenForest forest_of_sequences(const std::vector<std::vector<int32_t>>& sequenc
   return forest;
 }
 
+kernels::RotaryTable rotary_table(const ModelConfig& config, int64_t num_positions) {
+  const auto frequencies =
+      rotary_frequencies(config.head_dim, config.rope_theta, config.rope_scaling);
+  return {frequencies.inverse, num_positions, frequencies.magnitude};
+}
+
 ForestLayout::ForestLayout(const ModelConfig& config, const TokenForest& forest)
     : segments(forest.segments),
       positions(row_positions(forest)),
-      rotary(config.head_dim, config.rope_theta, num_positions(forest)) {}
+      rotary(rotary_table(config, num_positions(forest))) {}
 
 void block_forward_(const Block& block, const ModelConfig& config, const ForestLayout& layout,
                     const PathCache& path, const std::optional<std::vector<int64_t>>& wanted_rows,
@@ -258,14 +278,15 @@ void block_inputs_(const Block& block, const ModelConfig& config, const TokenFor
                         scratch, observe);
 }
 
-at::Tensor attention_output(const Linear& q_proj, const Linear& k_proj, const Linear& v_proj,
-                            const ModelConfig& config, const ForestLayout& layout,
-                            const at::Tensor& normed) {
+at::Tensor attention_output(const AttentionParts& parts, const ModelConfig& config,
+                            const ForestLayout& layout, const at::Tensor& normed) {
   const auto rows = static_cast<int64_t>(layout.positions.size());
   require(normed.dim() == 2 && normed.size(0) == rows, "attention_output: expected ", rows,
           " rows, got ", normed.sizes());
-  auto queries = q_proj(normed), keys = k_proj(normed);
-  const auto values = v_proj(normed);
+  auto queries = parts.q_proj(normed), keys = parts.k_proj(normed);
+  const auto values = parts.v_proj(normed);
+  norm_heads_(queries, parts.head_norms.q, config);
+  norm_heads_(keys, parts.head_norms.k, config);
   layout.rotary.rotate_(keys.mutable_data_ptr<float>(), rows, config.num_key_value_heads,
                         layout.positions);
   layout.rotary.rotate_(queries.mutable_data_ptr<float>(), rows, config.num_attention_heads,
@@ -273,9 +294,7 @@ at::Tensor attention_output(const Linear& q_proj, const Linear& k_proj, const Li
   std::vector<int64_t> all(static_cast<size_t>(rows));
   std::iota(all.begin(), all.end(), 0);
   auto attended = at::empty({rows, queries.size(1)}, at::kFloat);
-  kernels::attention({.num_heads = config.num_attention_heads,
-                      .num_kv_heads = config.num_key_value_heads,
-                      .head_dim = config.head_dim},
+  kernels::attention(attention_shape(config, parts.window),
                      query_runs(layout, all, {}, queries, keys, values, attended));
   return attended;
 }

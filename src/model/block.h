@@ -39,9 +39,16 @@ struct TokenForest {
 // Independent sequences, one segment each.
 TokenForest forest_of_sequences(const std::vector<std::vector<int32_t>>& sequences);
 
+// RMS norms of every head before it turns, [head_dim]; undefined where the model has none.
+struct HeadNorms {
+  at::Tensor q, k;
+};
+
 struct Block {
   at::Tensor input_layernorm, post_attention_layernorm;  // [hidden_size]
   Linear q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj;
+  HeadNorms head_norms = {};
+  int64_t window = 0;  // rows that a row attends to, itself included; 0 = all before it
 };
 
 // The linear of that name, to be looked at or replaced. Error(kInternal) on an unknown name.
@@ -53,6 +60,10 @@ std::span<const std::string_view> block_linear_names();
 // "model.layers.3.self_attn.q_proj.weight"
 std::string linear_weight_name(int64_t layer, std::string_view linear);
 
+// The bias of a linear, undefined where the config has none.
+at::Tensor bias_of(const Checkpoint& checkpoint, int64_t layer, std::string_view linear);
+HeadNorms load_head_norms(const Checkpoint& checkpoint, int64_t layer);
+
 // Told the input [rows, in_features] of a linear just before it runs (q, k and v are told the same
 // tensor).
 using LinearInputObserver = std::function<void(std::string_view linear, const at::Tensor& input)>;
@@ -61,6 +72,9 @@ using LinearInputObserver = std::function<void(std::string_view linear, const at
 // mlp(norm(x)).
 at::Tensor block_forward(const Block& block, const ModelConfig& config, const TokenForest& forest,
                          const at::Tensor& hidden);
+
+// The turns of positions 0 .. num_positions - 1.
+kernels::RotaryTable rotary_table(const ModelConfig& config, int64_t num_positions);
 
 // What is the same for every block that a forest passes through. Error(kInternal) unless the
 // segments cover the rows in order, parents come first and positions follow from them. A root
@@ -108,15 +122,19 @@ void block_forward_(const Block& block, const ModelConfig& config, const ForestL
 // Parts of a block that methods look at alone, each row as in the whole block, to the bit.
 // The input of o_proj: what each row of the forest attends to, for `normed` [rows, hidden_size]
 // behind the input norm.
-at::Tensor attention_output(const Linear& q_proj, const Linear& k_proj, const Linear& v_proj,
-                            const ModelConfig& config, const ForestLayout& layout,
-                            const at::Tensor& normed);
+struct AttentionParts {
+  const Linear &q_proj, &k_proj, &v_proj;
+  HeadNorms head_norms = {};
+  int64_t window = 0;
+};
+at::Tensor attention_output(const AttentionParts& parts, const ModelConfig& config,
+                            const ForestLayout& layout, const at::Tensor& normed);
 // The input of down_proj, silu(gate(x)) * up(x), for x [rows, hidden_size] behind the second norm.
 at::Tensor gated_output(const Linear& gate_proj, const Linear& up_proj, const at::Tensor& x);
 
 // (Where the provenance of the checkpoint asks for a product in 8 bits, the linears compute so.)
 // A block whose seven weights come from `weight_of(linear name)` (so that compressed weights can be
-// put in), norms from the checkpoint.
+// put in), norms and biases from the checkpoint.
 Block make_block(const Checkpoint& checkpoint, int64_t layer,
                  const std::function<at::Tensor(std::string_view linear)>& weight_of);
 Block load_block(const Checkpoint& checkpoint, int64_t layer);  // all from the checkpoint

@@ -27,7 +27,7 @@ TEST(BlockParts, AreThoseOfTheWholeBlock) {
   block_inputs(block, config, forest, torch::randn({15, 48}),
                [&](std::string_view name, const at::Tensor& x) { inputs[name] = x.clone(); });
   const ForestLayout layout(config, forest);
-  EXPECT_TRUE(at::equal(attention_output(block.q_proj, block.k_proj, block.v_proj, config, layout,
+  EXPECT_TRUE(at::equal(attention_output({block.q_proj, block.k_proj, block.v_proj}, config, layout,
                                          inputs.at("self_attn.q_proj")),
                         inputs.at("self_attn.o_proj")));
   EXPECT_TRUE(at::equal(gated_output(block.gate_proj, block.up_proj, inputs.at("mlp.gate_proj")),

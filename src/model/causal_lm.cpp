@@ -9,6 +9,7 @@
 #include "model/block.h"
 #include "model/kv_cache.h"
 #include "model/linear_product.h"
+#include "model/tensor_names.h"
 
 namespace assay {
 namespace {
@@ -43,6 +44,21 @@ std::string linear_weight_name(int64_t layer, std::string_view linear) {
   return "model.layers." + std::to_string(layer) + "." + std::string(linear) + ".weight";
 }
 
+at::Tensor bias_of(const Checkpoint& checkpoint, int64_t layer, std::string_view linear) {
+  if (!has_bias(linear, checkpoint.config())) return {};
+  std::string name = linear_weight_name(layer, linear);
+  name.replace(name.size() - std::string_view("weight").size(), std::string::npos, "bias");
+  return checkpoint.tensor(name);
+}
+
+HeadNorms load_head_norms(const Checkpoint& checkpoint, int64_t layer) {
+  const ModelConfig& c = checkpoint.config();
+  if (!c.qk_norm) return {};
+  const std::string prefix = "model.layers." + std::to_string(layer) + ".self_attn.";
+  return {.q = vector_of(checkpoint, prefix + "q_norm.weight", c.head_dim),
+          .k = vector_of(checkpoint, prefix + "k_norm.weight", c.head_dim)};
+}
+
 Block make_block(const Checkpoint& checkpoint, int64_t layer,
                  const std::function<at::Tensor(std::string_view linear)>& weight_of) {
   const ModelConfig& c = checkpoint.config();
@@ -52,7 +68,8 @@ Block make_block(const Checkpoint& checkpoint, int64_t layer,
   const auto int8 = int8_product(checkpoint.provenance());
   const auto linear = [&](std::string_view name, int64_t out, int64_t in) {
     const auto weight = checked(linear_weight_name(layer, name), weight_of(name), {out, in});
-    return int8 ? Linear::llm_int8(weight, *int8) : Linear(weight);
+    const auto bias = bias_of(checkpoint, layer, name);
+    return int8 ? Linear::llm_int8(weight, *int8, bias) : Linear(weight, bias);
   };
   Block block;
   block.input_layernorm = vector_of(checkpoint, prefix + "input_layernorm.weight", width);
@@ -65,6 +82,8 @@ Block make_block(const Checkpoint& checkpoint, int64_t layer,
   block.gate_proj = linear("mlp.gate_proj", mlp, width);
   block.up_proj = linear("mlp.up_proj", mlp, width);
   block.down_proj = linear("mlp.down_proj", width, mlp);
+  block.head_norms = load_head_norms(checkpoint, layer);
+  block.window = window_of_layer(c, layer);
   return block;
 }
 

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "io/safetensors.h"
+#include "model/family.h"
 #include "model/tensor_names.h"
 
 namespace assay {
@@ -64,7 +65,7 @@ StoredTensor stored(const SafetensorsFile& file, const SafetensorsTensor& tensor
 
 StoredTensor stored(const GgufFile& file, const GgufTensor& tensor, const ModelConfig& config) {
   const auto name = name_from_gguf(tensor.name);
-  require(name.has_value(), "tensor '", tensor.name, "' has no place in a llama model");
+  require(name.has_value(), "tensor '", tensor.name, "' has no place in a model that is known");
   auto shape = signed_shape(tensor.dims);
   std::ranges::reverse(shape);
   const auto bytes = file.mapping->bytes().subspan(tensor.begin, tensor.end - tensor.begin);
@@ -72,9 +73,10 @@ StoredTensor stored(const GgufFile& file, const GgufTensor& tensor, const ModelC
                       file.mapping,
                       bytes,
                       tensor.format};
-  if (name->ends_with("self_attn.q_proj.weight"))
+  if (!family_of_model_type(config.model_type).interleaved_gguf) return result;
+  if (name->find(".q_proj.") != std::string::npos)
     result.interleaved_heads = config.num_attention_heads;
-  if (name->ends_with("self_attn.k_proj.weight"))
+  if (name->find(".k_proj.") != std::string::npos)
     result.interleaved_heads = config.num_key_value_heads;
   return result;
 }
@@ -122,6 +124,7 @@ CheckpointFiles read_gguf_checkpoint(const std::filesystem::path& path) {
             "one part of a split GGUF; join the parts first (llama-gguf-split --merge)");
     files.config = config_from_gguf(*files.gguf);
     for (const auto& tensor : files.gguf->tensors) {
+      if (tensor.name == "rope_freqs.weight") continue;  // in the config: rope_scaling
       files.tensors.push_back(stored(*files.gguf, tensor, files.config));
     }
     return finished(std::move(files));

@@ -94,7 +94,7 @@ TEST(TensorNames, GgufNamesBecomeHuggingFaceNames) {
             "model.layers.0.post_attention_layernorm.weight");
   EXPECT_EQ(name_from_gguf("output.weight"), "lm_head.weight");
   for (const auto* none :
-       {"blk..attn_q.weight", "blk.1.attn_q.bias", "blk.1attn_q.weight", "rope_freqs.weight",
+       {"blk..attn_q.weight", "blk.1.attn_qkv.bias", "blk.1attn_q.weight", "rope_freqs.weight",
         "blk.1.ffn_gate_inp.weight", "blk.1.weight", "", "blk."}) {
     EXPECT_EQ(name_from_gguf(none), std::nullopt) << none;
   }
@@ -163,8 +163,17 @@ TEST(Checkpoint, Float32TensorsShareTheMappingAndKeepItAlive) {
 
 TEST(Checkpoint, AGgufOfTheSameModelGivesTheSameTensors) {
   const auto folder = fresh_folder();
-  for (const bool tied : {true, false}) {
-    const TinyModelOptions options{.seed = 5, .num_hidden_layers = 3, .tie_word_embeddings = tied};
+  const RopeScaling llama31{
+      .rope_type = "llama3", .factor = 8, .original_max_position_embeddings = 8192};
+  const std::vector<TinyModelOptions> models{
+      {.seed = 5, .num_hidden_layers = 3},
+      {.seed = 5, .num_hidden_layers = 3, .tie_word_embeddings = false},
+      {.seed = 5, .attention_bias = true, .mlp_bias = true, .rope_scaling = llama31},
+      {.seed = 5, .model_type = "qwen2"},
+      {.seed = 5, .model_type = "qwen3", .attention_bias = true}};
+  for (const TinyModelOptions& options : models) {
+    SCOPED_TRACE(options.model_type);
+    std::filesystem::remove_all(folder / "tiny");
     write_tiny_model(folder / "tiny", options);
     write_tiny_gguf(folder / "tiny.gguf", options);
     const auto a = Checkpoint::open(folder / "tiny"), b = Checkpoint::open(folder / "tiny.gguf");

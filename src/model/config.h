@@ -6,13 +6,14 @@
 #include <string>
 
 #include "base/json.h"
+#include "model/rope.h"
 
 namespace assay {
 
 struct GgufFile;  // io/gguf.h
 
 struct ModelConfig {
-  std::string model_type;  // "llama", "mistral"
+  std::string model_type;  // "llama", "mistral", ... (model/family.h)
   int64_t hidden_size = 0;
   int64_t intermediate_size = 0;
   int64_t num_hidden_layers = 0;
@@ -23,14 +24,21 @@ struct ModelConfig {
   int64_t max_position_embeddings = 0;
   double rms_norm_eps = 1e-5;
   double rope_theta = 10000.0;
+  RopeScaling rope_scaling;
+  bool qkv_bias = false, o_bias = false, mlp_bias = false;  // of these linears of a block
+  bool qk_norm = false;           // RMS norms of every head's queries and keys before they turn
+  int64_t sliding_window = 0;     // rows that a row sees, itself included; 0 = all before it
+  int64_t max_window_layers = 0;  // the layers before this one see all
   bool tie_word_embeddings = false;
   std::optional<int64_t> bos_token_id, eos_token_id;
 
   bool operator==(const ModelConfig&) const = default;
 };
 
-// Error(kBadInput) names the missing, wrong or unsupported field (rope scaling, biases, another
-// architecture).
+// The window of a layer, 0 where it sees everything.
+int64_t window_of_layer(const ModelConfig& config, int64_t layer);
+
+// Error(kBadInput) names the missing, wrong or unsupported field.
 ModelConfig config_from_json(const Json& config_json);
 ModelConfig config_from_gguf(const GgufFile& file);
 

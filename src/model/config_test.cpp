@@ -81,20 +81,19 @@ TEST(Config, MissingFieldsTakeTheDefaultsOfTransformers) {
 TEST(Config, RefusesByNameWhatIsNotComputed) {
   EXPECT_EQ(refusal(tiny_llama()), "accepted");
   EXPECT_THAT(refusal(with("model_type", "lama")), HasSubstr("'lama' (did you mean 'llama'?)"));
-  EXPECT_THAT(refusal(with("model_type", "gpt_neox")), HasSubstr("known: llama, mistral"));
+  EXPECT_THAT(refusal(with("model_type", "gpt_neox")),
+              HasSubstr("known: llama, mistral, qwen2, qwen3"));
   EXPECT_THAT(refusal(without("model_type")), HasSubstr("missing key 'model_type'"));
-  EXPECT_THAT(refusal(with("attention_bias", true)), HasSubstr("'attention_bias'"));
-  EXPECT_THAT(refusal(with("mlp_bias", true)), HasSubstr("'mlp_bias'"));
   EXPECT_THAT(refusal(with("rope_interleaved", true)), HasSubstr("'rope_interleaved'"));
   EXPECT_THAT(refusal(with("hidden_act", "gelu")), HasSubstr("'hidden_act': 'gelu'"));
   EXPECT_THAT(refusal(with("partial_rotary_factor", 0.5)), HasSubstr("'partial_rotary_factor'"));
   EXPECT_THAT(refusal(with("quantization_config", Json{{"bits", 4}})),
               HasSubstr("'quantization_config'"));
-  EXPECT_THAT(refusal(with("rope_scaling", Json{{"type", "linear"}, {"factor", 2.0}})),
-              HasSubstr("'rope_scaling' of type 'linear'"));
+  EXPECT_THAT(refusal(with("rope_scaling", Json{{"type", "linaer"}, {"factor", 2.0}})),
+              HasSubstr("rope_scaling: unsupported type 'linaer' (did you mean 'linear'?)"));
   EXPECT_THAT(refusal(with("rope_parameters", Json{{"rope_type", "llama3"}})),
-              HasSubstr("'rope_parameters' of type 'llama3'"));
-  EXPECT_THAT(refusal(with("rope_scaling", 2.0)), HasSubstr("'rope_scaling' must be an object"));
+              HasSubstr("'factor'"));
+  EXPECT_THAT(refusal(with("rope_scaling", 2.0)), HasSubstr("rope_scaling: must be an object"));
   EXPECT_THAT(refusal(Json::array()), HasSubstr("expected an object"));
 }
 
@@ -110,18 +109,50 @@ TEST(Config, RefusesNumbersThatMakeNoModel) {
   EXPECT_THAT(refusal(with("rope_theta", -1.0)), HasSubstr("rope_theta must be positive"));
 }
 
-TEST(Config, AWindowIsRefusedWhereAPositionCouldLeaveIt) {
+TEST(Config, AWindowThatNoPositionLeavesIsNone) {
   auto mistral = with("model_type", "mistral");
   mistral["max_position_embeddings"] = 32768;
-  EXPECT_THAT(refusal(mistral), HasSubstr("'sliding_window' 4096 is smaller than"));  // its default
-  mistral["sliding_window"] = 4096;
-  EXPECT_THAT(refusal(mistral), HasSubstr("'sliding_window' 4096 is smaller than"));
+  EXPECT_EQ(config_from_json(mistral).sliding_window, 4096);  // its default
+  mistral["sliding_window"] = 512;
+  EXPECT_EQ(window_of_layer(config_from_json(mistral), 0), 512);
   mistral["sliding_window"] = 32768;
-  EXPECT_EQ(refusal(mistral), "accepted");
+  EXPECT_EQ(config_from_json(mistral).sliding_window, 0);
   mistral["sliding_window"] = nullptr;
-  EXPECT_EQ(refusal(mistral), "accepted");
+  EXPECT_EQ(config_from_json(mistral).sliding_window, 0);
+  mistral["sliding_window"] = 0;
+  EXPECT_THAT(refusal(mistral), HasSubstr("sliding_window must be positive"));
+  mistral.erase("sliding_window");
   mistral.erase("num_key_value_heads");
   EXPECT_EQ(config_from_json(mistral).num_key_value_heads, 8);
+}
+
+TEST(Config, QwenSlidesWhereItIsToldTo) {
+  auto qwen = with("model_type", "qwen2");
+  qwen["max_position_embeddings"] = 32768;
+  auto c = config_from_json(qwen);
+  EXPECT_TRUE(c.qkv_bias && !c.o_bias && !c.mlp_bias && !c.qk_norm);
+  EXPECT_EQ(c.sliding_window, 0);
+  qwen["use_sliding_window"] = true;
+  qwen["max_window_layers"] = 20;
+  c = config_from_json(qwen);
+  EXPECT_EQ(window_of_layer(c, 19), 0);
+  EXPECT_EQ(window_of_layer(c, 20), 4096);
+  std::vector<std::string> types(22, "full_attention");
+  types[21] = "sliding_attention";
+  qwen["layer_types"] = types;
+  EXPECT_EQ(window_of_layer(config_from_json(qwen), 20), 0);
+  EXPECT_EQ(window_of_layer(config_from_json(qwen), 21), 4096);
+  types[3] = "sliding_attention";
+  qwen["layer_types"] = types;
+  EXPECT_THAT(refusal(qwen), HasSubstr("layer_types with 'sliding_attention' at layer 3"));
+  types.pop_back();
+  qwen["layer_types"] = types;
+  EXPECT_THAT(refusal(qwen), HasSubstr("layer_types names 21 layers of 22"));
+  EXPECT_THAT(refusal(with("mlp_bias", true)), "accepted");
+  qwen = with("model_type", "qwen2");
+  qwen["mlp_bias"] = true;
+  EXPECT_THAT(refusal(qwen), HasSubstr("'mlp_bias' in a model of type qwen2"));
+  EXPECT_TRUE(config_from_json(with("model_type", "qwen3")).qk_norm);
 }
 
 TEST(Config, ComesBackFromItsOwnJson) {
@@ -134,6 +165,23 @@ TEST(Config, ComesBackFromItsOwnJson) {
   c.tie_word_embeddings = true;
   EXPECT_EQ(config_from_json(config_to_json(c, "float32")), c);
   EXPECT_EQ(config_to_json(c, "bfloat16")["torch_dtype"], "bfloat16");
+  c.sliding_window = 512;
+  EXPECT_EQ(config_from_json(config_to_json(c, "float32")), c);
+  for (const RopeScaling& scaling :
+       {RopeScaling{.rope_type = "linear", .factor = 4},
+        RopeScaling{.rope_type = "llama3", .factor = 8, .original_max_position_embeddings = 8192},
+        RopeScaling{.rope_type = "yarn", .factor = 4, .original_max_position_embeddings = 2048}}) {
+    c.rope_scaling = scaling;
+    EXPECT_EQ(config_from_json(config_to_json(c, "float32")), c) << scaling.rope_type;
+  }
+  for (const char* type : {"qwen2", "qwen3"}) {
+    auto qwen = with("model_type", type);
+    qwen["max_position_embeddings"] = 32768;
+    qwen["use_sliding_window"] = true;
+    qwen["max_window_layers"] = 20;
+    c = config_from_json(qwen);
+    EXPECT_EQ(config_from_json(config_to_json(c, "float32")), c) << type;
+  }
 }
 
 // The keys of a small llama file.
@@ -164,6 +212,11 @@ TEST(Config, ReadsGgufKeys) {
   EXPECT_TRUE(c.tie_word_embeddings);
   EXPECT_EQ(c.bos_token_id, 1);
   EXPECT_EQ(c.eos_token_id, std::nullopt);
+  auto stretched = small_gguf();
+  stretched.values["llama.rope.scaling.type"] = std::string("linear");
+  stretched.values["llama.rope.scaling.factor"] = 4.0f;
+  EXPECT_EQ(config_from_gguf(stretched).rope_scaling.rope_type, "linear");
+  EXPECT_EQ(config_from_gguf(stretched).rope_scaling.factor, 4);
 }
 
 TEST(Config, RefusesGgufKeysByName) {
@@ -179,11 +232,12 @@ TEST(Config, RefusesGgufKeysByName) {
   };
   EXPECT_THAT(refused("general.architecture", std::string("gemma3")), HasSubstr("'gemma3'"));
   EXPECT_THAT(refused("llama.rope.scaling.type", std::string("yarn")),
-              HasSubstr("rope.scaling.type"));
+              HasSubstr("'llama.rope.scaling': unsupported type 'yarn'"));
   EXPECT_THAT(refused("llama.expert_count", uint64_t{8}), HasSubstr("expert_count"));
   EXPECT_THAT(refused("llama.rope.dimension_count", uint64_t{8}),
               HasSubstr("rope.dimension_count"));
   EXPECT_THAT(refused("llama.attention.sliding_window", uint64_t{8}), HasSubstr("sliding_window"));
+  EXPECT_THAT(refused("llama.rope.scaling.type", std::string("linear")), HasSubstr("factor"));
   EXPECT_THAT(refused("llama.block_count", std::string("2")), HasSubstr("'llama.block_count'"));
   EXPECT_THAT(refused("llama.block_count", uint64_t{0}), HasSubstr("num_hidden_layers"));
 }

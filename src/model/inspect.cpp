@@ -15,15 +15,22 @@
 namespace assay {
 namespace {
 
-constexpr std::array<std::string_view, 10> kGroupOrder{
-    "embed_tokens",     "self_attn.q_proj", "self_attn.k_proj",
-    "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj",
-    "mlp.up_proj",      "mlp.down_proj",    "norm",
-    "lm_head"};
+constexpr std::array<std::string_view, 11> kGroupOrder{"embed_tokens",
+                                                       "self_attn.q_proj",
+                                                       "self_attn.k_proj",
+                                                       "self_attn.v_proj",
+                                                       "self_attn.o_proj",
+                                                       "mlp.gate_proj",
+                                                       "mlp.up_proj",
+                                                       "mlp.down_proj",
+                                                       "norm",
+                                                       "bias",
+                                                       "lm_head"};
 
-// "model.layers.3.mlp.up_proj.weight" -> "mlp.up_proj"; all norms are one group; anything else goes
-// by its own name.
+// "model.layers.3.mlp.up_proj.weight" -> "mlp.up_proj"; all norms are one group, all biases
+// another; anything else goes by its own name.
 std::string group_of(const std::string& name) {
+  if (name.ends_with(".bias")) return "bias";
   if (name.find("norm.weight") != std::string::npos) return "norm";
   const auto has_part = [&](std::string_view group) {
     return name.ends_with(std::string(group) + ".weight");

@@ -24,20 +24,32 @@ void check_weight(const at::Tensor& weight) {
 
 }  // namespace
 
-Linear::Linear(const at::Tensor& weight) {
+Linear::Linear(const at::Tensor& weight, const at::Tensor& bias) {
   check_weight(weight);
   const auto dense = weight.contiguous();
   weight_ = kernels::pack_weight(dense.const_data_ptr<float>(), dense.size(0), dense.size(1));
+  set_bias(bias);
 }
 
-Linear Linear::llm_int8(const at::Tensor& weight, const LlmInt8Options& options) {
+void Linear::set_bias(const at::Tensor& bias) {
+  if (!bias.defined()) return;
+  require(bias.scalar_type() == at::kFloat && bias.sizes() == at::IntArrayRef({out_features()}),
+          "Linear: the bias must be float32 [", out_features(), "], got ", bias.scalar_type(), " ",
+          bias.sizes());
+  bias_ = bias.contiguous();
+}
+
+Linear Linear::llm_int8(const at::Tensor& weight, const LlmInt8Options& options,
+                        const at::Tensor& bias) {
   check_weight(weight);
   const auto dense = weight.contiguous();
   auto codes = at::empty(dense.sizes(), at::kChar);
   auto absmax = at::empty({dense.size(0)}, at::kFloat);
   kernels::quantize_rows_int8(dense.const_data_ptr<float>(), dense.size(0), dense.size(1),
                               codes.mutable_data_ptr<int8_t>(), absmax.mutable_data_ptr<float>());
-  return llm_int8(codes, absmax, options);
+  Linear linear = llm_int8(codes, absmax, options);
+  linear.set_bias(bias);
+  return linear;
 }
 
 Linear Linear::llm_int8(const at::Tensor& codes, const at::Tensor& absmax,
@@ -111,6 +123,7 @@ void Linear::multiply_into(const at::Tensor& x, at::Tensor& y, kernels::Output o
   } else {
     kernels::multiply(std::get<kernels::PackedWeight>(weight_), from, x.size(0), to, output);
   }
+  if (bias_.defined()) y += bias_;
 }
 
 }  // namespace assay

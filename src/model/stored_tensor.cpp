@@ -7,12 +7,12 @@
 namespace assay {
 
 at::Tensor undo_rotary_interleaving(const at::Tensor& weight, int64_t heads) {
-  const int64_t rows = weight.size(0), in_features = weight.size(1);
+  const int64_t rows = weight.size(0), in_features = rows > 0 ? weight.numel() / rows : 0;
   require(heads > 0 && rows % (2 * heads) == 0, "rotary order: ", rows, " rows are not ", heads,
           " heads of even size");
   return weight.view({heads, rows / heads / 2, 2, in_features})
       .transpose(1, 2)
-      .reshape({rows, in_features});
+      .reshape(weight.sizes());
 }
 
 at::Tensor decode(const StoredTensor& stored) {

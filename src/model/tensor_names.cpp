@@ -6,40 +6,65 @@
 namespace assay {
 namespace {
 
+enum class Kind { kNorm, kHeadNorm, kLinear };
+
 struct BlockName {
   std::string_view hugging_face, gguf;
-  bool linear;
+  Kind kind;
 };
 
 constexpr std::array kBlockNames{
-    BlockName{"input_layernorm", "attn_norm", false},
-    BlockName{"self_attn.q_proj", "attn_q", true},
-    BlockName{"self_attn.k_proj", "attn_k", true},
-    BlockName{"self_attn.v_proj", "attn_v", true},
-    BlockName{"self_attn.o_proj", "attn_output", true},
-    BlockName{"post_attention_layernorm", "ffn_norm", false},
-    BlockName{"mlp.gate_proj", "ffn_gate", true},
-    BlockName{"mlp.up_proj", "ffn_up", true},
-    BlockName{"mlp.down_proj", "ffn_down", true},
+    BlockName{"input_layernorm", "attn_norm", Kind::kNorm},
+    BlockName{"self_attn.q_proj", "attn_q", Kind::kLinear},
+    BlockName{"self_attn.k_proj", "attn_k", Kind::kLinear},
+    BlockName{"self_attn.v_proj", "attn_v", Kind::kLinear},
+    BlockName{"self_attn.q_norm", "attn_q_norm", Kind::kHeadNorm},
+    BlockName{"self_attn.k_norm", "attn_k_norm", Kind::kHeadNorm},
+    BlockName{"self_attn.o_proj", "attn_output", Kind::kLinear},
+    BlockName{"post_attention_layernorm", "ffn_norm", Kind::kNorm},
+    BlockName{"mlp.gate_proj", "ffn_gate", Kind::kLinear},
+    BlockName{"mlp.up_proj", "ffn_up", Kind::kLinear},
+    BlockName{"mlp.down_proj", "ffn_down", Kind::kLinear},
 };
 
-constexpr std::string_view kWeight = ".weight";
-
-// "blk." "3" "." "attn_q" -> the digits and what follows; false unless the name has this form.
+// "blk." "3" "." "attn_q" ".weight"
 struct LayerName {
-  std::string_view layer, rest;
+  std::string_view layer, part, ending;
 };
 
+// Nothing unless the name has this form.
 std::optional<LayerName> split_layer(std::string_view name, std::string_view prefix) {
-  if (!name.starts_with(prefix) || !name.ends_with(kWeight)) return std::nullopt;
+  if (!name.starts_with(prefix)) return std::nullopt;
+  LayerName result;
+  for (const std::string_view ending : {".weight", ".bias"}) {
+    if (name.ends_with(ending)) result.ending = ending;
+  }
+  if (result.ending.empty()) return std::nullopt;
   name.remove_prefix(prefix.size());
-  name.remove_suffix(kWeight.size());
+  name.remove_suffix(std::min(name.size(), result.ending.size()));
   const auto digits = name.find_first_not_of("0123456789");
   if (digits == 0 || digits == std::string_view::npos || name[digits] != '.') return std::nullopt;
-  return LayerName{name.substr(0, digits), name.substr(digits + 1)};
+  result.layer = name.substr(0, digits);
+  result.part = name.substr(digits + 1);
+  return result;
+}
+
+// [out_features, in_features]
+std::vector<int64_t> shape_of(std::string_view linear, const ModelConfig& c) {
+  const int64_t q = c.num_attention_heads * c.head_dim, kv = c.num_key_value_heads * c.head_dim;
+  if (linear == "self_attn.q_proj") return {q, c.hidden_size};
+  if (linear == "self_attn.o_proj") return {c.hidden_size, q};
+  if (linear == "mlp.down_proj") return {c.hidden_size, c.intermediate_size};
+  if (linear.starts_with("mlp.")) return {c.intermediate_size, c.hidden_size};
+  return {kv, c.hidden_size};
 }
 
 }  // namespace
+
+bool has_bias(std::string_view linear, const ModelConfig& c) {
+  if (linear == "self_attn.o_proj") return c.o_bias;
+  return linear.starts_with("mlp.") ? c.mlp_bias : c.qkv_bias;
+}
 
 std::vector<ExpectedTensor> outer_tensors(const ModelConfig& c) {
   std::vector<ExpectedTensor> tensors{{"model.embed_tokens.weight", {c.vocab_size, c.hidden_size}},
@@ -51,15 +76,15 @@ std::vector<ExpectedTensor> outer_tensors(const ModelConfig& c) {
 }
 
 std::vector<ExpectedTensor> block_tensors(const ModelConfig& c, int64_t layer) {
-  const int64_t q = c.num_attention_heads * c.head_dim, kv = c.num_key_value_heads * c.head_dim;
-  const int64_t h = c.hidden_size, m = c.intermediate_size;
-  const std::array<std::vector<int64_t>, kBlockNames.size()> shapes{
-      {{h}, {q, h}, {kv, h}, {kv, h}, {h, q}, {h}, {m, h}, {m, h}, {h, m}}};
   std::vector<ExpectedTensor> tensors;
-  for (size_t i = 0; i < kBlockNames.size(); ++i) {
-    tensors.push_back({"model.layers." + std::to_string(layer) + "." +
-                           std::string(kBlockNames[i].hugging_face) + ".weight",
-                       shapes[i]});
+  for (const auto& [name, gguf, kind] : kBlockNames) {
+    if (kind == Kind::kHeadNorm && !c.qk_norm) continue;
+    const std::string full = "model.layers." + std::to_string(layer) + "." + std::string(name);
+    const auto shape = kind == Kind::kLinear     ? shape_of(name, c)
+                       : kind == Kind::kHeadNorm ? std::vector{c.head_dim}
+                                                 : std::vector{c.hidden_size};
+    tensors.push_back({full + ".weight", shape});
+    if (kind == Kind::kLinear && has_bias(name, c)) tensors.push_back({full + ".bias", {shape[0]}});
   }
   return tensors;
 }
@@ -70,16 +95,17 @@ std::optional<std::string> name_from_gguf(std::string_view name) {
   if (name == "output.weight") return "lm_head.weight";
   const auto parts = split_layer(name, "blk.");
   if (!parts) return std::nullopt;
-  const auto found = std::ranges::find(kBlockNames, parts->rest, &BlockName::gguf);
+  const auto found = std::ranges::find(kBlockNames, parts->part, &BlockName::gguf);
   if (found == kBlockNames.end()) return std::nullopt;
   return "model.layers." + std::string(parts->layer) + "." + std::string(found->hugging_face) +
-         ".weight";
+         std::string(parts->ending);
 }
 
 bool is_block_linear(std::string_view name) {
   const auto parts = split_layer(name, "model.layers.");
-  return parts && std::ranges::any_of(kBlockNames, [&](const BlockName& block) {
-           return block.linear && block.hugging_face == parts->rest;
+  return parts && parts->ending == ".weight" &&
+         std::ranges::any_of(kBlockNames, [&](const BlockName& block) {
+           return block.kind == Kind::kLinear && block.hugging_face == parts->part;
          });
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// The tensors of a Llama-family model: their Hugging Face names, shapes, and the names a GGUF file
+// The tensors of a model: their Hugging Face names, shapes, and the names a GGUF file
 // gives them.
 
 #include <cstdint>
@@ -19,12 +19,15 @@ struct ExpectedTensor {
 
 // Those of the embedding, the final norm and, where untied, the head.
 std::vector<ExpectedTensor> outer_tensors(const ModelConfig& config);
-// The nine of a decoder block.
+// Those of a decoder block: norms, linears, and what of biases and head norms the config has.
 std::vector<ExpectedTensor> block_tensors(const ModelConfig& config, int64_t layer);
 
-// "blk.3.attn_q.weight" -> "model.layers.3.self_attn.q_proj.weight"; nothing for a name of no Llama
-// tensor.
+// "blk.3.attn_q.weight" -> "model.layers.3.self_attn.q_proj.weight"; nothing for a name of no
+// tensor that is known.
 std::optional<std::string> name_from_gguf(std::string_view gguf_name);
+
+// Whether a linear ("mlp.up_proj") of a block has a bias.
+bool has_bias(std::string_view linear, const ModelConfig& config);
 
 // Whether the name is that of one of the seven linears of a block, the unit of compression.
 bool is_block_linear(std::string_view name);

@@ -11,6 +11,7 @@
 #include "base/philox.h"
 #include "io/gguf_writer.h"
 #include "io/safetensors_writer.h"
+#include "model/family.h"
 #include "model/tensor_names.h"
 
 namespace assay {
@@ -33,10 +34,10 @@ size_t num_elements(const ExpectedTensor& tensor) {
 // Tensor number `stream` draws from a stream of its own.
 std::vector<float> random_values(const ExpectedTensor& tensor, uint64_t seed, uint64_t stream) {
   PhiloxStream random(seed, stream);
-  const bool norm = tensor.shape.size() == 1;
-  const double mean = norm ? 1.0 : 0.0;
+  const bool is_vector = tensor.shape.size() == 1;  // a norm or a bias
+  const double mean = is_vector && !tensor.name.ends_with(".bias") ? 1.0 : 0.0;
   double deviation = 0.1;
-  if (!norm) {
+  if (!is_vector) {
     deviation = is_block_linear(tensor.name) ? 1.0 / std::sqrt(static_cast<double>(tensor.shape[1]))
                                              : 0.3;  // embedding or head
   }
@@ -65,9 +66,12 @@ std::vector<float> interleaved(const std::vector<float>& values, int64_t heads, 
 std::map<std::string, std::string> gguf_names(const ModelConfig& config) {
   std::vector<std::string> names{"token_embd.weight", "output_norm.weight", "output.weight"};
   for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
-    for (const auto* part : {"attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "ffn_norm",
-                             "ffn_gate", "ffn_up", "ffn_down"}) {
-      names.push_back("blk." + std::to_string(layer) + "." + part + ".weight");
+    for (const auto* part :
+         {"attn_norm", "attn_q", "attn_k", "attn_v", "attn_q_norm", "attn_k_norm", "attn_output",
+          "ffn_norm", "ffn_gate", "ffn_up", "ffn_down"}) {
+      const std::string name = "blk." + std::to_string(layer) + "." + part;
+      names.push_back(name + ".weight");
+      names.push_back(name + ".bias");
     }
   }
   std::map<std::string, std::string> by_hugging_face_name;
@@ -79,17 +83,18 @@ std::vector<std::pair<std::string, GgufValue>> gguf_values(const ModelConfig& c)
   const auto size = [](int64_t value) { return GgufValue(static_cast<uint64_t>(value)); };
   std::vector<int64_t> token_types(tiny_vocabulary().size(), 1);
   for (size_t special = 0; special < 3; ++special) token_types[special] = 3;
-  return {{"general.architecture", std::string("llama")},
-          {"llama.embedding_length", size(c.hidden_size)},
-          {"llama.feed_forward_length", size(c.intermediate_size)},
-          {"llama.block_count", size(c.num_hidden_layers)},
-          {"llama.attention.head_count", size(c.num_attention_heads)},
-          {"llama.attention.head_count_kv", size(c.num_key_value_heads)},
-          {"llama.attention.layer_norm_rms_epsilon", static_cast<float>(c.rms_norm_eps)},
-          {"llama.rope.dimension_count", size(c.head_dim)},
-          {"llama.rope.freq_base", static_cast<float>(c.rope_theta)},
-          {"llama.context_length", size(c.max_position_embeddings)},
-          {"llama.vocab_size", size(c.vocab_size)},
+  const std::string arch(family_of_model_type(c.model_type).gguf);
+  return {{"general.architecture", arch},
+          {arch + ".embedding_length", size(c.hidden_size)},
+          {arch + ".feed_forward_length", size(c.intermediate_size)},
+          {arch + ".block_count", size(c.num_hidden_layers)},
+          {arch + ".attention.head_count", size(c.num_attention_heads)},
+          {arch + ".attention.head_count_kv", size(c.num_key_value_heads)},
+          {arch + ".attention.layer_norm_rms_epsilon", static_cast<float>(c.rms_norm_eps)},
+          {arch + ".rope.dimension_count", size(c.head_dim)},
+          {arch + ".rope.freq_base", static_cast<float>(c.rope_theta)},
+          {arch + ".context_length", size(c.max_position_embeddings)},
+          {arch + ".vocab_size", size(c.vocab_size)},
           {"tokenizer.ggml.model", std::string("gpt2")},
           {"tokenizer.ggml.pre", std::string("smollm")},
           {"tokenizer.ggml.tokens", tiny_vocabulary()},
@@ -101,6 +106,14 @@ std::vector<std::pair<std::string, GgufValue>> gguf_values(const ModelConfig& c)
           {"tokenizer.ggml.add_space_prefix", false}};
 }
 
+// What llama.cpp's converter stores: plain frequencies over scaled ones.
+std::vector<float> rope_divisors(const ModelConfig& c) {
+  auto divisors = rotary_frequencies(c.head_dim, c.rope_theta, {}).inverse;
+  const auto scaled = rotary_frequencies(c.head_dim, c.rope_theta, c.rope_scaling).inverse;
+  for (size_t i = 0; i < divisors.size(); ++i) divisors[i] /= scaled[i];
+  return divisors;
+}
+
 std::string as_text(const std::vector<float>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
 }
@@ -108,7 +121,8 @@ std::string as_text(const std::vector<float>& values) {
 }  // namespace
 
 ModelConfig tiny_config(const TinyModelOptions& options) {
-  return {.model_type = "llama",
+  const Family& family = family_of_model_type(options.model_type);
+  return {.model_type = options.model_type,
           .hidden_size = options.hidden_size,
           .intermediate_size = options.intermediate_size,
           .num_hidden_layers = options.num_hidden_layers,
@@ -119,6 +133,12 @@ ModelConfig tiny_config(const TinyModelOptions& options) {
           .max_position_embeddings = options.max_position_embeddings,
           .rms_norm_eps = 1e-5,
           .rope_theta = 10000.0,
+          .rope_scaling = options.rope_scaling,
+          .qkv_bias = family.always_qkv_bias || options.attention_bias,
+          .o_bias = options.attention_bias,
+          .mlp_bias = options.mlp_bias,
+          .qk_norm = family.qk_norm,
+          .sliding_window = options.sliding_window,
           .tie_word_embeddings = options.tie_word_embeddings,
           .bos_token_id = 1,
           .eos_token_id = 2};
@@ -149,19 +169,26 @@ void write_tiny_gguf(const std::filesystem::path& path, const TinyModelOptions& 
   const auto config = tiny_config(options);
   const auto names = gguf_names(config);
   const auto tensors = all_tensors(config);
+  const bool is_interleaved = family_of_model_type(config.model_type).interleaved_gguf;
   std::vector<GgufTensorBytes> stored;
   for (size_t i = 0; i < tensors.size(); ++i) {
     const auto& [name, shape] = tensors[i];
     auto values = random_values(tensors[i], options.seed, i);
-    if (name.ends_with("q_proj.weight")) {
-      values = interleaved(values, config.num_attention_heads, shape[1]);
-    } else if (name.ends_with("k_proj.weight")) {
-      values = interleaved(values, config.num_key_value_heads, shape[1]);
+    const int64_t columns = shape.size() == 1 ? 1 : shape[1];
+    if (is_interleaved && name.find(".q_proj.") != std::string::npos) {
+      values = interleaved(values, config.num_attention_heads, columns);
+    } else if (is_interleaved && name.find(".k_proj.") != std::string::npos) {
+      values = interleaved(values, config.num_key_value_heads, columns);
     }
     stored.push_back({names.at(name),
                       {shape.rbegin(), shape.rend()},
                       block_format_by_name("F32"),
                       as_text(values)});
+  }
+  if (config.rope_scaling.rope_type == "llama3") {
+    const auto divisors = rope_divisors(config);
+    stored.push_back(
+        {"rope_freqs.weight", {divisors.size()}, block_format_by_name("F32"), as_text(divisors)});
   }
   write_file_atomic(path, gguf_bytes(gguf_values(config), stored));
 }

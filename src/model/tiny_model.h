@@ -1,5 +1,5 @@
 #pragma once
-// A tiny random Llama model on disk, for tests: what works on it end to end needs no download. The
+// A tiny random model on disk, for tests: what works on it end to end needs no download. The
 // same options give the same bytes on every machine.
 
 #include <cstdint>
@@ -21,6 +21,10 @@ struct TinyModelOptions {
   int64_t num_key_value_heads = 2;
   int64_t max_position_embeddings = 512;
   bool tie_word_embeddings = true;
+  std::string model_type = "llama";  // a family of model/family.h
+  bool attention_bias = false, mlp_bias = false;
+  int64_t sliding_window = 0;
+  RopeScaling rope_scaling = {};
 };
 
 // Always with the 320 words of tiny_tokenizer_json.
