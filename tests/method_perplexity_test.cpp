@@ -139,8 +139,8 @@ Tensors compressed_block_by_block(const Checkpoint& checkpoint, const MethodConf
                                  CompressOptions{}.batch_tokens);
   for (int64_t layer = 0; layer < checkpoint.config().num_hidden_layers; ++layer) {
     const Block block = load_block(checkpoint, layer);
-    auto statistics = gather_statistics(block, checkpoint.config(), batches,
-                                              block_linear_names(), wanted_statistics(config));
+    auto statistics = gather_statistics(block, checkpoint.config(), batches, block_linear_names(),
+                                        wanted_statistics(config));
     for (const std::string_view linear : block_linear_names()) {
       const std::string name = linear_weight_name(layer, linear);
       at::Tensor& weight = tensors.at(name);
