@@ -234,7 +234,7 @@ struct Outcome {
   int64_t num_swaps = 0;
 };
 
-// The rows of a linear, each by itself: the one function of a row that `run` is.
+// What `run` says of each row of a linear, rows in parallel.
 template <class Run>
 std::vector<Outcome> run_rows(int64_t rows, int64_t cols, const Run& run) {
   std::vector<Outcome> outcomes(static_cast<size_t>(rows));
@@ -244,8 +244,8 @@ std::vector<Outcome> run_rows(int64_t rows, int64_t cols, const Run& run) {
   return outcomes;
 }
 
-std::vector<Outcome> swap(const Matrices& matrices, int64_t rows, int64_t cols,
-                          const DsnotConfig& config, bool* keep) {
+std::vector<Outcome> swap_rows(const Matrices& matrices, int64_t rows, int64_t cols,
+                               const DsnotConfig& config, bool* keep) {
   return run_rows(rows, cols, [&](int64_t r) {
     Row row(matrices, r, cols, keep + r * cols, config);
     Outcome outcome{.error_before = row.error()};
@@ -284,7 +284,7 @@ DsnotResult dsnot_swap(const at::Tensor& keep, const at::Tensor& weight,
   result.keep = keep.clone(at::MemoryFormat::Contiguous);
   bool* out = result.keep.mutable_data_ptr<bool>();
   const bool past_end = config.parity_past_end && !config.pattern;
-  const auto outcomes = (past_end ? swap_past_end : swap)(matrices, rows, cols, config, out);
+  const auto outcomes = (past_end ? swap_past_end : swap_rows)(matrices, rows, cols, config, out);
   result.error_before = at::empty({rows}, at::kDouble);
   result.error_after = at::empty({rows}, at::kDouble);
   for (int64_t r = 0; r < rows; ++r) {

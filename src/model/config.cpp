@@ -85,6 +85,17 @@ void read_biases(const Json& config, const Family& family, ModelConfig& c) {
   c.mlp_bias = flag("mlp_bias");
 }
 
+// A GGUF file has no key for them.
+void read_biases(const GgufFile& file, const Family& family, ModelConfig& c) {
+  c.qkv_bias = family.always_qkv_bias || file.find_tensor("blk.0.attn_q.bias") != nullptr;
+  c.o_bias = file.find_tensor("blk.0.attn_output.bias") != nullptr;
+  c.mlp_bias = file.find_tensor("blk.0.ffn_up.bias") != nullptr;
+  const bool fits = family.reads_biases ? c.qkv_bias == c.o_bias : !c.o_bias && !c.mlp_bias;
+  require(fits, "unsupported: these linears with a bias and not others in a model of type ",
+          family.model_type, ": ", c.qkv_bias ? "q, k, v" : "", c.o_bias ? " o" : "",
+          c.mlp_bias ? " gate, up, down" : "");
+}
+
 // The layers that slide, which must be the last ones: what layer_types or max_window_layers say.
 int64_t first_sliding_layer(const Json& config, const ModelConfig& c) {
   if (!is_set(config, "layer_types")) {
@@ -116,6 +127,8 @@ void read_window(const Json& config, const Family& family, ModelConfig& c) {
   const auto window =
       is_absent ? family.sliding_window : json_get<int64_t>(config, "sliding_window", "config");
   require(window > 0, "sliding_window must be positive, got ", window);
+  require(family.sliding_window > 0 || window >= c.max_position_embeddings,
+          "unsupported: 'sliding_window' ", window, " in a model of type ", family.model_type);
   const int64_t first = family.window_is_optional ? first_sliding_layer(config, c) : 0;
   if (window >= c.max_position_embeddings || first >= c.num_hidden_layers) return;
   c.sliding_window = window;
@@ -215,9 +228,7 @@ ModelConfig config_from_gguf(const GgufFile& file) {
   const auto window = file.find_integer(arch + "attention.sliding_window").value_or(0);
   require(window == 0 || window >= c.max_position_embeddings, "unsupported: '", arch,
           "attention.sliding_window' ", window, " is smaller than the context length");
-  c.qkv_bias = file.find_tensor("blk.0.attn_q.bias") != nullptr;
-  c.o_bias = file.find_tensor("blk.0.attn_output.bias") != nullptr;
-  c.mlp_bias = file.find_tensor("blk.0.ffn_up.bias") != nullptr;
+  read_biases(file, family, c);
   c.qk_norm = family.qk_norm;
   const auto* embedding = file.find_tensor("token_embd.weight");
   require(embedding != nullptr && embedding->dims.size() == 2, "no matrix 'token_embd.weight'");

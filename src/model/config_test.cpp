@@ -80,6 +80,8 @@ TEST(Config, MissingFieldsTakeTheDefaultsOfTransformers) {
 
 TEST(Config, RefusesByNameWhatIsNotComputed) {
   EXPECT_EQ(refusal(tiny_llama()), "accepted");
+  EXPECT_THAT(refusal(with("sliding_window", 512)),
+              HasSubstr("'sliding_window' 512 in a model of type llama"));
   EXPECT_THAT(refusal(with("model_type", "lama")), HasSubstr("'lama' (did you mean 'llama'?)"));
   EXPECT_THAT(refusal(with("model_type", "gpt_neox")),
               HasSubstr("known: llama, mistral, qwen2, qwen3"));
@@ -238,6 +240,14 @@ TEST(Config, RefusesGgufKeysByName) {
               HasSubstr("rope.dimension_count"));
   EXPECT_THAT(refused("llama.attention.sliding_window", uint64_t{8}), HasSubstr("sliding_window"));
   EXPECT_THAT(refused("llama.rope.scaling.type", std::string("linear")), HasSubstr("factor"));
+  auto half_biased = small_gguf();
+  half_biased.tensors.push_back({"blk.0.attn_q.bias", {64}, block_format_by_name("F32"), 0, 0});
+  try {
+    config_from_gguf(half_biased);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), HasSubstr("in a model of type llama: q, k, v"));
+  }
   EXPECT_THAT(refused("llama.block_count", std::string("2")), HasSubstr("'llama.block_count'"));
   EXPECT_THAT(refused("llama.block_count", uint64_t{0}), HasSubstr("num_hidden_layers"));
 }
