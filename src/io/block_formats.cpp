@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cstring>
+#include <string>
 
 #include "base/error.h"
 #include "base/thread_pool.h"
@@ -12,93 +12,42 @@ namespace assay {
 namespace {
 
 constexpr std::array kFormats{
-    BlockFormat{0, "F32", 1, 4, true},          BlockFormat{1, "F16", 1, 2, true},
-    BlockFormat{2, "Q4_0", 32, 18, true},       BlockFormat{3, "Q4_1", 32, 20, true},
-    BlockFormat{6, "Q5_0", 32, 22, false},      BlockFormat{7, "Q5_1", 32, 24, false},
-    BlockFormat{8, "Q8_0", 32, 34, true},       BlockFormat{9, "Q8_1", 32, 36, false},
-    BlockFormat{10, "Q2_K", 256, 84, false},    BlockFormat{11, "Q3_K", 256, 110, false},
-    BlockFormat{12, "Q4_K", 256, 144, false},   BlockFormat{13, "Q5_K", 256, 176, false},
-    BlockFormat{14, "Q6_K", 256, 210, false},   BlockFormat{15, "Q8_K", 256, 292, false},
-    BlockFormat{16, "IQ2_XXS", 256, 66, false}, BlockFormat{17, "IQ2_XS", 256, 74, false},
-    BlockFormat{18, "IQ3_XXS", 256, 98, false}, BlockFormat{19, "IQ1_S", 256, 50, false},
-    BlockFormat{20, "IQ4_NL", 32, 18, false},   BlockFormat{21, "IQ3_S", 256, 110, false},
-    BlockFormat{22, "IQ2_S", 256, 82, false},   BlockFormat{23, "IQ4_XS", 256, 136, false},
-    BlockFormat{24, "I8", 1, 1, false},         BlockFormat{25, "I16", 1, 2, false},
-    BlockFormat{26, "I32", 1, 4, false},        BlockFormat{27, "I64", 1, 8, false},
-    BlockFormat{28, "F64", 1, 8, false},        BlockFormat{29, "IQ1_M", 256, 56, false},
-    BlockFormat{30, "BF16", 1, 2, true},        BlockFormat{34, "TQ1_0", 256, 54, false},
-    BlockFormat{35, "TQ2_0", 256, 66, false},   BlockFormat{39, "MXFP4", 32, 17, false},
-    BlockFormat{40, "NVFP4", 64, 36, false},
+    BlockFormat{0, "F32", 1, 4, decode_f32},
+    BlockFormat{1, "F16", 1, 2, decode_f16},
+    BlockFormat{2, "Q4_0", 32, 18, decode_q4_0},
+    BlockFormat{3, "Q4_1", 32, 20, decode_q4_1},
+    BlockFormat{6, "Q5_0", 32, 22, decode_q5_0},
+    BlockFormat{7, "Q5_1", 32, 24, decode_q5_1},
+    BlockFormat{8, "Q8_0", 32, 34, decode_q8_0},
+    BlockFormat{9, "Q8_1", 32, 36, nullptr},
+    BlockFormat{10, "Q2_K", 256, 84, decode_q2_k},
+    BlockFormat{11, "Q3_K", 256, 110, decode_q3_k},
+    BlockFormat{12, "Q4_K", 256, 144, decode_q4_k},
+    BlockFormat{13, "Q5_K", 256, 176, decode_q5_k},
+    BlockFormat{14, "Q6_K", 256, 210, decode_q6_k},
+    BlockFormat{15, "Q8_K", 256, 292, nullptr},
+    BlockFormat{16, "IQ2_XXS", 256, 66, nullptr},
+    BlockFormat{17, "IQ2_XS", 256, 74, nullptr},
+    BlockFormat{18, "IQ3_XXS", 256, 98, nullptr},
+    BlockFormat{19, "IQ1_S", 256, 50, nullptr},
+    BlockFormat{20, "IQ4_NL", 32, 18, decode_iq4_nl},
+    BlockFormat{21, "IQ3_S", 256, 110, nullptr},
+    BlockFormat{22, "IQ2_S", 256, 82, nullptr},
+    BlockFormat{23, "IQ4_XS", 256, 136, decode_iq4_xs},
+    BlockFormat{24, "I8", 1, 1, nullptr},
+    BlockFormat{25, "I16", 1, 2, nullptr},
+    BlockFormat{26, "I32", 1, 4, nullptr},
+    BlockFormat{27, "I64", 1, 8, nullptr},
+    BlockFormat{28, "F64", 1, 8, nullptr},
+    BlockFormat{29, "IQ1_M", 256, 56, nullptr},
+    BlockFormat{30, "BF16", 1, 2, decode_bf16},
+    BlockFormat{34, "TQ1_0", 256, 54, nullptr},
+    BlockFormat{35, "TQ2_0", 256, 66, nullptr},
+    BlockFormat{39, "MXFP4", 32, 17, decode_mxfp4},
+    BlockFormat{40, "NVFP4", 64, 36, nullptr},
 };
 
 constexpr size_t kPieceElements = size_t{1} << 18;
-constexpr size_t kQuants = 32;  // elements a block of Q4_0, Q4_1, Q8_0
-
-float read_half(const std::byte* at) {
-  uint16_t half;
-  std::memcpy(&half, at, sizeof half);
-  return half_to_float(half);
-}
-
-void decode_half(const std::byte* in, float* out, size_t count) {
-  for (size_t i = 0; i < count; ++i) {
-    uint16_t half;
-    std::memcpy(&half, in + 2 * i, sizeof half);
-    out[i] = half_to_float(half);
-  }
-}
-
-void decode_bfloat16(const std::byte* in, float* out, size_t count) {
-  for (size_t i = 0; i < count; ++i) {
-    uint16_t bits;
-    std::memcpy(&bits, in + 2 * i, sizeof bits);
-    out[i] = bfloat16_to_float(bits);
-  }
-}
-
-// {f16 d; u8 q[16]}: the low nibbles are elements 0-15, the high ones 16-31; x = d * (q - 8).
-void decode_q4_0(const std::byte* in, float* out, size_t blocks) {
-  for (size_t b = 0; b < blocks; ++b, in += 18, out += kQuants) {
-    const float d = read_half(in);
-    for (size_t i = 0; i < kQuants / 2; ++i) {
-      const int q = static_cast<int>(in[2 + i]);
-      out[i] = d * static_cast<float>((q & 15) - 8);
-      out[i + kQuants / 2] = d * static_cast<float>((q >> 4) - 8);
-    }
-  }
-}
-
-// {f16 d; f16 m; u8 q[16]}, nibbles as in Q4_0; x = d * q + m.
-void decode_q4_1(const std::byte* in, float* out, size_t blocks) {
-  for (size_t b = 0; b < blocks; ++b, in += 20, out += kQuants) {
-    const float d = read_half(in), m = read_half(in + 2);
-    for (size_t i = 0; i < kQuants / 2; ++i) {
-      const int q = static_cast<int>(in[4 + i]);
-      out[i] = d * static_cast<float>(q & 15) + m;
-      out[i + kQuants / 2] = d * static_cast<float>(q >> 4) + m;
-    }
-  }
-}
-
-// {f16 d; i8 q[32]}; x = d * q.
-void decode_q8_0(const std::byte* in, float* out, size_t blocks) {
-  for (size_t b = 0; b < blocks; ++b, in += 34, out += kQuants) {
-    const float d = read_half(in);
-    for (size_t i = 0; i < kQuants; ++i) {
-      out[i] = d * static_cast<float>(static_cast<int8_t>(in[2 + i]));
-    }
-  }
-}
-
-void decode_serially(const BlockFormat& format, const std::byte* in, float* out, size_t blocks) {
-  if (format.name == "F32") return void(std::memcpy(out, in, blocks * sizeof(float)));
-  if (format.name == "F16") return decode_half(in, out, blocks);
-  if (format.name == "BF16") return decode_bfloat16(in, out, blocks);
-  if (format.name == "Q4_0") return decode_q4_0(in, out, blocks);
-  if (format.name == "Q4_1") return decode_q4_1(in, out, blocks);
-  if (format.name == "Q8_0") return decode_q8_0(in, out, blocks);
-  fail(ErrorKind::kInternal, "no decoder for ", format.name);
-}
 
 }  // namespace
 
@@ -116,10 +65,18 @@ const BlockFormat* block_format_by_name(std::string_view name) {
   return found == kFormats.end() ? nullptr : &*found;
 }
 
+std::string decoded_types() {
+  std::string text;
+  for (const BlockFormat& format : kFormats) {
+    if (format.decoder != nullptr) text += (text.empty() ? "" : ", ") + std::string(format.name);
+  }
+  return text;
+}
+
 void decode_blocks(const BlockFormat& format, std::span<const std::byte> blocks,
                    std::span<float> out) {
-  require(format.decodes, "type ", format.name,
-          " is not decoded yet; F32, F16, BF16, Q4_0, Q4_1 and Q8_0 are");
+  require(format.decoder != nullptr, "type ", format.name, " is not decoded; ", decoded_types(),
+          " are");
   const size_t num_blocks = out.size() / format.block_elements;
   require(out.size() % format.block_elements == 0 &&
               blocks.size() / format.block_bytes == num_blocks &&
@@ -131,8 +88,8 @@ void decode_blocks(const BlockFormat& format, std::span<const std::byte> blocks,
   const auto pieces = static_cast<int64_t>((num_blocks + step - 1) / step);
   parallel_for(pieces, [&](int64_t piece) {
     const size_t first = static_cast<size_t>(piece) * step;
-    decode_serially(format, blocks.data() + first * format.block_bytes,
-                    out.data() + first * format.block_elements, std::min(step, num_blocks - first));
+    format.decoder(blocks.data() + first * format.block_bytes,
+                   out.data() + first * format.block_elements, std::min(step, num_blocks - first));
   });
 }
 

@@ -5,18 +5,21 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
+
+#include "io/block_decoders.h"
 
 namespace assay {
 
-// A ggml tensor type. Elements come in blocks along a row; a type without `decodes` is known by
+// A ggml tensor type. Elements come in blocks along a row; a type without a decoder is known by its
 // size alone.
 struct BlockFormat {
   uint32_t id;              // in the file
   std::string_view name;    // "Q4_1"
   uint32_t block_elements;  // elements a block
   uint32_t block_bytes;
-  bool decodes;
+  BlockDecoder decoder;
 };
 
 double bits_per_element(const BlockFormat& format);
@@ -25,9 +28,12 @@ double bits_per_element(const BlockFormat& format);
 const BlockFormat* block_format_by_id(uint32_t id);
 const BlockFormat* block_format_by_name(std::string_view name);
 
-// Decodes whole blocks: out.size() elements from blocks.size() bytes, x = d*q, d*(q-8) or d*q + m
-// in float32. Error(kBadInput) when the format is not one of F32, F16, BF16, Q4_0, Q4_1, Q8_0, or
-// the sizes do not belong together. Runs on the thread pool.
+// "F32, F16, Q4_0, ..."
+std::string decoded_types();
+
+// Decodes whole blocks: out.size() elements from blocks.size() bytes (io/block_decoders.h).
+// Error(kBadInput) when the format has no decoder or the sizes do not belong together. Runs on the
+// thread pool.
 void decode_blocks(const BlockFormat& format, std::span<const std::byte> blocks,
                    std::span<float> out);
 

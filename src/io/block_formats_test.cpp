@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
 
 namespace assay {
 namespace {
@@ -196,6 +198,44 @@ TEST(BlockFormats, DecodeWhatTheReferenceDecodes) {
   }
 }
 
+// Pseudorandom blocks as tests/golden/make_block_formats_golden.py makes them, decoded there by the
+// gguf package.
+TEST(BlockFormats, DecodeWhatTheGgufPackageDecodes) {
+  struct Type {
+    const char* name = "";
+    std::vector<size_t> halves = {}, exponents = {};  // places of such fields in a block
+  };
+  const std::vector<Type> types{
+      {"Q5_0", {0}},    {"Q5_1", {0, 2}}, {"Q2_K", {80, 82}}, {"Q3_K", {108}}, {"Q4_K", {0, 2}},
+      {"Q5_K", {0, 2}}, {"Q6_K", {208}},  {"IQ4_NL", {0}},    {"IQ4_XS", {0}}, {"MXFP4", {}, {0}}};
+  const std::string path = ASSAY_SOURCE_DIR "/tests/golden/block_formats.json";
+  const Json golden = parse_json(read_file(path), path);
+  ASSERT_EQ(golden.size(), types.size() + 1);
+  for (const Type& type : types) {
+    const size_t size = block_format_by_name(type.name)->block_bytes;
+    uint32_t state = 42;
+    std::string bytes;
+    for (int block = 0; block < 40; ++block) {
+      std::string one;
+      for (size_t i = 0; i < size; ++i) {
+        state = state * 1664525u + 1013904223u;
+        one += static_cast<char>(state >> 24);
+      }
+      for (const size_t place : type.halves) {
+        std::string half;
+        put_half(half, static_cast<float>(0.01 * (1 + block % 7)));
+        one.replace(place, 2, half);
+      }
+      for (const size_t place : type.exponents)
+        one[place] = static_cast<char>(100 + static_cast<uint8_t>(one[place]) % 40);
+      bytes += one;
+    }
+    const uint32_t expected =
+        static_cast<uint32_t>(std::stoul(golden[type.name].get<std::string>(), nullptr, 16));
+    EXPECT_EQ(crc32(bytes_of(decode(type.name, bytes))), expected) << type.name;
+  }
+}
+
 // By hand: d = 0.5, m = -1; byte 0x21 holds 1 for element 0 and 2 for element 16.
 TEST(BlockFormats, MatchHandDecodedBlocks) {
   std::string q4_1;
@@ -269,7 +309,7 @@ TEST(BlockFormats, RefusesUnknownTypesAndWrongSizes) {
   EXPECT_EQ(refusal("Q4_1"), "accepted");
   EXPECT_THAT(refusal("Q4_0"), HasSubstr("20 bytes of Q4_0 do not hold 32 elements"));
   EXPECT_THAT(refusal("F32"), HasSubstr("do not hold 32 elements"));
-  EXPECT_THAT(refusal("Q4_K"), HasSubstr("type Q4_K is not decoded"));
+  EXPECT_THAT(refusal("IQ2_XXS"), HasSubstr("type IQ2_XXS is not decoded; F32, F16, Q4_0,"));
 }
 
 // The first block of fixture 42, byte by byte.

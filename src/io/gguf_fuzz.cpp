@@ -12,7 +12,7 @@ namespace {
 void decode_tensors(const assay::GgufFile& file, std::span<const std::byte> bytes) {
   for (const auto& tensor : file.tensors) {
     if (tensor.end < tensor.begin || tensor.end > bytes.size()) std::abort();
-    if (!tensor.format->decodes) continue;
+    if (tensor.format->decoder == nullptr) continue;
     const auto blocks = bytes.subspan(tensor.begin, tensor.end - tensor.begin);
     std::vector<float> values(blocks.size() / tensor.format->block_bytes *
                               tensor.format->block_elements);

@@ -17,8 +17,8 @@ at::Tensor undo_rotary_interleaving(const at::Tensor& weight, int64_t heads) {
 
 at::Tensor decode(const StoredTensor& stored) {
   const auto& name = stored.record.name;
-  require(stored.format != nullptr && stored.format->decodes, "tensor '", name, "': type ",
-          stored.record.stored_dtype, " is not read; F32, F16, BF16, Q4_0, Q4_1 and Q8_0 are");
+  require(stored.format != nullptr && stored.format->decoder != nullptr, "tensor '", name,
+          "': type ", stored.record.stored_dtype, " is not read; ", decoded_types(), " are");
   const auto* data = stored.bytes.data();
   const bool aligned = reinterpret_cast<uintptr_t>(data) % alignof(float) == 0;
   if (stored.format->name == "F32" && aligned && stored.interleaved_heads == 0) {

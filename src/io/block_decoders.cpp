@@ -1,0 +1,256 @@
+#include "io/block_decoders.h"
+
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "io/block_formats.h"
+
+namespace assay {
+namespace {
+
+constexpr size_t kQuants = 32;  // elements a block of the older types
+constexpr size_t kSuper = 256;  // elements a block of the K types
+
+uint16_t read_u16(const std::byte* at) {
+  uint16_t value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+
+uint32_t read_u32(const std::byte* at) {
+  uint32_t value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+
+float read_half(const std::byte* at) { return half_to_float(read_u16(at)); }
+
+int low(std::byte byte) { return static_cast<int>(byte) & 15; }
+int high(std::byte byte) { return static_cast<int>(byte) >> 4; }
+
+// The levels of IQ4, in steps of its scale.
+constexpr std::array<float, 16> kIq4Levels{-127, -104, -83, -65, -49, -35, -22, -10,
+                                           1,    13,   25,  38,  53,  69,  89,  113};
+// Twice the values of an E2M1 float.
+constexpr std::array<float, 16> kTwiceE2m1{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+// The 6-bit scale and minimum of sub-block j of Q4_K and Q5_K, 8 of each in 12 bytes: the first
+// four in the low bits of bytes j and j + 4; of the others 4 bits lie in byte j + 4 and 2 above
+// those of the first four.
+struct ScaleAndMinimum {
+  int scale, minimum;
+};
+ScaleAndMinimum scale_and_minimum(const std::byte* packed, size_t j) {
+  const auto at = [&](size_t i) { return static_cast<int>(packed[i]); };
+  if (j < 4) return {at(j) & 63, at(j + 4) & 63};
+  return {(at(j + 4) & 15) | (at(j - 4) >> 6 << 4), (at(j + 4) >> 4) | (at(j) >> 6 << 4)};
+}
+
+// Sub-block j of Q3_K, 16 signed scales in 12 bytes: 4 bits in the nibbles of the first eight, 2 in
+// the last four.
+int q3_scale(const std::byte* packed, size_t j) {
+  const int four = j < 8 ? low(packed[j]) : high(packed[j - 8]);
+  const int two = static_cast<int>(packed[8 + j % 4]) >> (2 * (j / 4)) & 3;
+  return (four | two << 4) - 32;
+}
+
+}  // namespace
+
+void decode_f32(const std::byte* in, float* out, size_t blocks) {
+  std::memcpy(out, in, blocks * sizeof(float));
+}
+
+void decode_f16(const std::byte* in, float* out, size_t blocks) {
+  for (size_t i = 0; i < blocks; ++i) out[i] = read_half(in + 2 * i);
+}
+
+void decode_bf16(const std::byte* in, float* out, size_t blocks) {
+  for (size_t i = 0; i < blocks; ++i) out[i] = bfloat16_to_float(read_u16(in + 2 * i));
+}
+
+// {f16 d; u8 q[16]}: the low nibbles are elements 0-15, the high ones 16-31; x = d * (q - 8).
+void decode_q4_0(const std::byte* in, float* out, size_t blocks) {
+  for (size_t b = 0; b < blocks; ++b, in += 18, out += kQuants) {
+    const float d = read_half(in);
+    for (size_t i = 0; i < kQuants / 2; ++i) {
+      out[i] = d * static_cast<float>(low(in[2 + i]) - 8);
+      out[i + kQuants / 2] = d * static_cast<float>(high(in[2 + i]) - 8);
+    }
+  }
+}
+
+// {f16 d; f16 m; u8 q[16]}, nibbles as in Q4_0; x = d * q + m.
+void decode_q4_1(const std::byte* in, float* out, size_t blocks) {
+  for (size_t b = 0; b < blocks; ++b, in += 20, out += kQuants) {
+    const float d = read_half(in), m = read_half(in + 2);
+    for (size_t i = 0; i < kQuants / 2; ++i) {
+      out[i] = d * static_cast<float>(low(in[4 + i])) + m;
+      out[i + kQuants / 2] = d * static_cast<float>(high(in[4 + i])) + m;
+    }
+  }
+}
+
+// {f16 d; u32 fifth; u8 q[16]}: bit i of `fifth` is the fifth of element i; x = d * (q - 16).
+void decode_q5_0(const std::byte* in, float* out, size_t blocks) {
+  for (size_t b = 0; b < blocks; ++b, in += 22, out += kQuants) {
+    const float d = read_half(in);
+    const uint32_t fifth = read_u32(in + 2);
+    for (size_t i = 0; i < kQuants; ++i) {
+      const std::byte byte = in[6 + i % 16];
+      const int four = i < 16 ? low(byte) : high(byte);
+      out[i] = d * static_cast<float>((four | static_cast<int>(fifth >> i & 1) << 4) - 16);
+    }
+  }
+}
+
+// {f16 d; f16 m; u32 fifth; u8 q[16]}; x = d * q + m.
+void decode_q5_1(const std::byte* in, float* out, size_t blocks) {
+  for (size_t b = 0; b < blocks; ++b, in += 24, out += kQuants) {
+    const float d = read_half(in), m = read_half(in + 2);
+    const uint32_t fifth = read_u32(in + 4);
+    for (size_t i = 0; i < kQuants; ++i) {
+      const std::byte byte = in[8 + i % 16];
+      const int four = i < 16 ? low(byte) : high(byte);
+      out[i] = d * static_cast<float>(four | static_cast<int>(fifth >> i & 1) << 4) + m;
+    }
+  }
+}
+
+// {f16 d; i8 q[32]}; x = d * q.
+void decode_q8_0(const std::byte* in, float* out, size_t blocks) {
+  for (size_t b = 0; b < blocks; ++b, in += 34, out += kQuants) {
+    const float d = read_half(in);
+    for (size_t i = 0; i < kQuants; ++i)
+      out[i] = d * static_cast<float>(static_cast<int8_t>(in[2 + i]));
+  }
+}
+
+// {f16 d; u8 q[16]}, nibbles as in Q4_0; x = d * level[q].
+void decode_iq4_nl(const std::byte* in, float* out, size_t blocks) {
+  for (size_t b = 0; b < blocks; ++b, in += 18, out += kQuants) {
+    const float d = read_half(in);
+    for (size_t i = 0; i < kQuants / 2; ++i) {
+      out[i] = d * kIq4Levels[static_cast<size_t>(low(in[2 + i]))];
+      out[i + kQuants / 2] = d * kIq4Levels[static_cast<size_t>(high(in[2 + i]))];
+    }
+  }
+}
+
+// {u8 e; u8 q[16]}, nibbles as in Q4_0; x = 2^(e - 127) times an E2M1 float.
+void decode_mxfp4(const std::byte* in, float* out, size_t blocks) {
+  for (size_t b = 0; b < blocks; ++b, in += 17, out += kQuants) {
+    const float half_scale = std::ldexp(1.0f, static_cast<int>(in[0]) - 128);
+    for (size_t i = 0; i < kQuants / 2; ++i) {
+      out[i] = half_scale * kTwiceE2m1[static_cast<size_t>(low(in[1 + i]))];
+      out[i + kQuants / 2] = half_scale * kTwiceE2m1[static_cast<size_t>(high(in[1 + i]))];
+    }
+  }
+}
+
+// {u8 scales[16]; u8 q[64]; f16 d; f16 dmin}, sub-blocks of 16: x = d * (low nibble of the scale) *
+// q
+// - dmin * (high nibble). Byte 32 h + l holds elements 128 h + l, + 32, + 64, + 96 from its low
+// bits on.
+void decode_q2_k(const std::byte* in, float* out, size_t blocks) {
+  for (size_t b = 0; b < blocks; ++b, in += 84, out += kSuper) {
+    const std::byte *scales = in, *q = in + 16;
+    const float d = read_half(in + 80), dmin = read_half(in + 82);
+    for (size_t e = 0; e < kSuper; ++e) {
+      const std::byte scale = scales[e / 16];
+      const int two = static_cast<int>(q[e / 128 * 32 + e % 32]) >> (2 * (e % 128 / 32)) & 3;
+      out[e] = d * static_cast<float>(low(scale)) * static_cast<float>(two) -
+               dmin * static_cast<float>(high(scale));
+    }
+  }
+}
+
+// {u8 third[32]; u8 q[64]; u8 scales[12]; f16 d}, q as in Q2_K; bit e / 32 of byte e % 32 of
+// `third` says that 4 is not to be taken off: x = d * scale * q.
+void decode_q3_k(const std::byte* in, float* out, size_t blocks) {
+  for (size_t b = 0; b < blocks; ++b, in += 110, out += kSuper) {
+    const std::byte *third = in, *q = in + 32, *scales = in + 96;
+    const float d = read_half(in + 108);
+    for (size_t e = 0; e < kSuper; ++e) {
+      const int two = static_cast<int>(q[e / 128 * 32 + e % 32]) >> (2 * (e % 128 / 32)) & 3;
+      const bool has_third = (static_cast<int>(third[e % 32]) >> (e / 32) & 1) != 0;
+      out[e] = d * static_cast<float>(q3_scale(scales, e / 16)) *
+               static_cast<float>(has_third ? two : two - 4);
+    }
+  }
+}
+
+// {f16 d; f16 dmin; u8 scales[12]; u8 q[128]}, sub-blocks of 32: x = d * scale * q - dmin *
+// minimum. Of every 64 elements byte l holds l in its low nibble, l + 32 in its high one.
+void decode_q4_k(const std::byte* in, float* out, size_t blocks) {
+  for (size_t b = 0; b < blocks; ++b, in += 144, out += kSuper) {
+    const float d = read_half(in), dmin = read_half(in + 2);
+    for (size_t j = 0; j < 8; ++j) {
+      const auto [scale, minimum] = scale_and_minimum(in + 4, j);
+      const float step = d * static_cast<float>(scale), least = dmin * static_cast<float>(minimum);
+      for (size_t l = 0; l < 32; ++l) {
+        const std::byte byte = in[16 + j / 2 * 32 + l];
+        out[32 * j + l] = step * static_cast<float>(j % 2 == 0 ? low(byte) : high(byte)) - least;
+      }
+    }
+  }
+}
+
+// {f16 d; f16 dmin; u8 scales[12]; u8 fifth[32]; u8 q[128]}, as Q4_K; bit j of fifth[l] is the
+// fifth of element l of sub-block j.
+void decode_q5_k(const std::byte* in, float* out, size_t blocks) {
+  for (size_t b = 0; b < blocks; ++b, in += 176, out += kSuper) {
+    const float d = read_half(in), dmin = read_half(in + 2);
+    for (size_t j = 0; j < 8; ++j) {
+      const auto [scale, minimum] = scale_and_minimum(in + 4, j);
+      const float step = d * static_cast<float>(scale), least = dmin * static_cast<float>(minimum);
+      for (size_t l = 0; l < 32; ++l) {
+        const std::byte byte = in[48 + j / 2 * 32 + l];
+        const int four = j % 2 == 0 ? low(byte) : high(byte);
+        const int fifth = static_cast<int>(in[16 + l]) >> j & 1;
+        out[32 * j + l] = step * static_cast<float>(four | fifth << 4) - least;
+      }
+    }
+  }
+}
+
+// {u8 low[128]; u8 high[64]; i8 scales[16]; f16 d}, sub-blocks of 16: x = d * scale * (q - 32). Of
+// every 128 elements l, l + 32, l + 64, l + 96: four bits in the nibbles of low[l] and low[l + 32],
+// two in high[l].
+void decode_q6_k(const std::byte* in, float* out, size_t blocks) {
+  for (size_t b = 0; b < blocks; ++b, in += 210, out += kSuper) {
+    const std::byte *low_bits = in, *high_bits = in + 128, *scales = in + 192;
+    const float d = read_half(in + 208);
+    for (size_t e = 0; e < kSuper; ++e) {
+      const size_t half = e / 128, quarter = e % 128 / 32, l = e % 32;
+      const std::byte byte = low_bits[64 * half + quarter % 2 * 32 + l];
+      const int four = quarter < 2 ? low(byte) : high(byte);
+      const int two = static_cast<int>(high_bits[32 * half + l]) >> (2 * quarter) & 3;
+      const float step = d * static_cast<float>(static_cast<int8_t>(scales[e / 16]));
+      out[e] = step * static_cast<float>((four | two << 4) - 32);
+    }
+  }
+}
+
+// {f16 d; u16 high; u8 low[4]; u8 q[128]}, sub-blocks of 32 as blocks of IQ4_NL: x = d * (scale -
+// 32) * level[q], the scale's four bits in a nibble of `low`, two in `high`.
+void decode_iq4_xs(const std::byte* in, float* out, size_t blocks) {
+  for (size_t b = 0; b < blocks; ++b, in += 136, out += kSuper) {
+    const float d = read_half(in);
+    const int high_bits = read_u16(in + 2);
+    for (size_t j = 0; j < 8; ++j) {
+      const std::byte nibbles = in[4 + j / 2];
+      const int four = j % 2 == 0 ? low(nibbles) : high(nibbles);
+      const float step = d * static_cast<float>((four | (high_bits >> (2 * j) & 3) << 4) - 32);
+      for (size_t i = 0; i < 16; ++i) {
+        const std::byte byte = in[8 + 16 * j + i];
+        out[32 * j + i] = step * kIq4Levels[static_cast<size_t>(low(byte))];
+        out[32 * j + 16 + i] = step * kIq4Levels[static_cast<size_t>(high(byte))];
+      }
+    }
+  }
+}
+
+}  // namespace assay
