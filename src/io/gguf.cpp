@@ -1,5 +1,7 @@
 #include "io/gguf.h"
 
+#include <fmt/format.h>
+
 #include <bit>
 #include <charconv>
 #include <limits>
@@ -251,6 +253,30 @@ double shortest_double(float value) {
   return result;
 }
 
+// One file, whatever it is a part of.
+GgufFile open_part(const std::filesystem::path& path) {
+  const auto mapping = MappedFile::open(path);
+  auto file = in_context(path.string(), [&] { return parse_gguf(mapping->bytes()); });
+  for (GgufTensor& tensor : file.tensors) tensor.mapping = mapping;
+  return file;
+}
+
+// x-00002-of-00005.gguf -> the five in order.
+std::vector<std::filesystem::path> parts_of(const std::filesystem::path& path, int64_t count) {
+  constexpr std::string_view kEnding = "-00000-of-00000.gguf";
+  constexpr int64_t kMostParts = 99'999;  // five digits
+  require_intact(count <= kMostParts, "split.count is ", count);
+  const std::string name = path.filename().string();
+  const auto of_count = fmt::format("-of-{:05}.gguf", count);
+  require(name.size() > kEnding.size() && name.ends_with(of_count), "one of ", count,
+          " parts of a split GGUF, and not named as one (...", of_count, ")");
+  const std::string prefix = name.substr(0, name.size() - kEnding.size());
+  std::vector<std::filesystem::path> paths;
+  for (int64_t i = 1; i <= count; ++i)
+    paths.push_back(path.parent_path() / fmt::format("{}-{:05}{}", prefix, i, of_count));
+  return paths;
+}
+
 }  // namespace
 
 bool GgufFile::has(std::string_view key) const { return values.contains(key); }
@@ -360,9 +386,32 @@ GgufFile parse_gguf(std::span<const std::byte> bytes) {
 }
 
 GgufFile open_gguf(const std::filesystem::path& path) {
-  auto mapping = MappedFile::open(path);
-  auto file = in_context(path.string(), [&] { return parse_gguf(mapping->bytes()); });
-  file.mapping = std::move(mapping);
+  GgufFile file = open_part(path);
+  const int64_t count = file.find_integer("split.count").value_or(1);
+  if (count <= 1) return file;
+  const auto paths = in_context(path.string(), [&] { return parts_of(path, count); });
+  file = open_part(paths.front());
+  std::set<std::string, std::less<>> names;
+  for (const GgufTensor& tensor : file.tensors) names.insert(tensor.name);
+  for (int64_t i = 0; i < count; ++i) {
+    const auto& part_path = paths[static_cast<size_t>(i)];
+    const GgufFile part = open_part(part_path);
+    in_context(part_path.string(), [&] {
+      require_intact(part.integer("split.count") == count && part.integer("split.no") == i,
+                     "is part ", part.integer("split.no"), " of ", part.integer("split.count"),
+                     ", expected ", i, " of ", count);
+      if (i == 0) return;
+      for (const GgufTensor& tensor : part.tensors) {
+        require_intact(names.insert(tensor.name).second, "tensor '", tensor.name,
+                       "' is in an earlier part too");
+        file.tensors.push_back(tensor);
+      }
+    });
+  }
+  const auto announced = file.find_integer("split.tensors.count");
+  require_intact(!announced || *announced == std::ssize(file.tensors), paths.front().string(),
+                 ": split.tensors.count is ", announced.value_or(0), ", the parts hold ",
+                 file.tensors.size());
   return file;
 }
 

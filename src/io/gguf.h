@@ -32,15 +32,17 @@ struct GgufTensor {
   std::vector<uint64_t>
       dims;  // as in the file: dims[0] is the row length (in_features), dims[1] the rows
   const BlockFormat* format = nullptr;
-  uint64_t begin = 0, end = 0;  // of its bytes, from the start of the file
+  uint64_t begin = 0, end = 0;                          // of its bytes, from the start of the file
+  std::shared_ptr<const MappedFile> mapping = nullptr;  // of that file, set by open_gguf
+
+  std::span<const std::byte> bytes() const { return mapping->bytes().subspan(begin, end - begin); }
 };
 
 struct GgufFile {
   uint32_t version = 0;
   uint64_t alignment = 32;
   std::map<std::string, GgufValue, std::less<>> values;
-  std::vector<GgufTensor> tensors;            // in file order
-  std::shared_ptr<const MappedFile> mapping;  // set by open_gguf
+  std::vector<GgufTensor> tensors;  // in file order
 
   bool has(std::string_view key) const;
 
@@ -70,7 +72,8 @@ struct GgufFile {
 // Tensors of known but undecodable types pass.
 GgufFile parse_gguf(std::span<const std::byte> file);
 
-// Maps and parses; errors name the file.
+// Maps and parses; errors name the file. One part of a split file (x-00002-of-00005.gguf) is opened
+// with all others, which must be beside it: the values are those of the first.
 GgufFile open_gguf(const std::filesystem::path& path);
 
 }  // namespace assay

@@ -2,17 +2,21 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <random>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "io/gguf_writer.h"
 
 namespace assay {
 namespace {
 
+namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -233,7 +237,74 @@ TEST(Gguf, OpenNamesTheFile) {
     EXPECT_THAT(e.what(), AllOf(HasSubstr("assay_bad.gguf"), HasSubstr("version")));
   }
   write_file_atomic(path, minimal_file());
-  EXPECT_EQ(open_gguf(path).mapping->bytes().size(), 320u);
+  EXPECT_EQ(open_gguf(path).tensors.front().mapping->bytes().size(), 320u);
+}
+
+// Three parts of one tensor each, the values in the first.
+class SplitGguf : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("assay_split_" + std::to_string(::getpid()));
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+    for (uint64_t part = 0; part < 3; ++part) write_part(part, part, "t" + std::to_string(part));
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  fs::path part(uint64_t place) const {
+    return folder_ / ("m-0000" + std::to_string(place + 1) + "-of-00003.gguf");
+  }
+
+  // The file in this place says that it is part `number`.
+  void write_part(uint64_t place, uint64_t number, const std::string& tensor,
+                  uint64_t announced = 3) const {
+    std::vector<std::pair<std::string, GgufValue>> values{
+        {"split.no", number}, {"split.count", uint64_t{3}}, {"split.tensors.count", announced}};
+    if (place == 0) values.emplace_back("general.architecture", std::string("llama"));
+    const float value = static_cast<float>(place);
+    const std::string bytes(reinterpret_cast<const char*>(&value), sizeof value);
+    write_file_atomic(part(place),
+                      gguf_bytes(values, {{tensor, {1}, block_format_by_name("F32"), bytes}}));
+  }
+
+  std::string refusal(const fs::path& path) const {
+    try {
+      open_gguf(path);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "accepted";
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(SplitGguf, AnyPartOpensAll) {
+  for (uint64_t opened = 0; opened < 3; ++opened) {
+    const GgufFile file = open_gguf(part(opened));
+    EXPECT_EQ(file.string("general.architecture"), "llama");
+    ASSERT_EQ(file.tensors.size(), 3u);
+    for (size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(file.tensors[i].name, "t" + std::to_string(i));
+      float value = -1;
+      std::memcpy(&value, file.tensors[i].bytes().data(), sizeof value);
+      EXPECT_EQ(value, static_cast<float>(i));
+    }
+  }
+}
+
+TEST_F(SplitGguf, PartsThatDoNotBelongTogetherAreRefused) {
+  write_part(1, 2, "t1");
+  EXPECT_THAT(refusal(part(0)), testing::HasSubstr("is part 2 of 3, expected 1 of 3"));
+  write_part(1, 1, "t0");
+  EXPECT_THAT(refusal(part(0)), testing::HasSubstr("tensor 't0' is in an earlier part too"));
+  write_part(1, 1, "t1");
+  write_part(0, 0, "t0", 4);
+  EXPECT_THAT(refusal(part(2)), testing::HasSubstr("split.tensors.count is 4, the parts hold 3"));
+  fs::remove(part(1));
+  EXPECT_THAT(refusal(part(0)), testing::HasSubstr("m-00002-of-00003.gguf"));
+  fs::rename(part(0), folder_ / "other.gguf");
+  EXPECT_THAT(refusal(folder_ / "other.gguf"), testing::HasSubstr("not named as one"));
 }
 
 }  // namespace

@@ -63,14 +63,14 @@ StoredTensor stored(const SafetensorsFile& file, const SafetensorsTensor& tensor
           block_format_by_name(tensor.dtype->name)};
 }
 
-StoredTensor stored(const GgufFile& file, const GgufTensor& tensor, const ModelConfig& config) {
+StoredTensor stored(const GgufTensor& tensor, const ModelConfig& config) {
   const auto name = name_from_gguf(tensor.name);
   require(name.has_value(), "tensor '", tensor.name, "' has no place in a model that is known");
   auto shape = signed_shape(tensor.dims);
   std::ranges::reverse(shape);
-  const auto bytes = file.mapping->bytes().subspan(tensor.begin, tensor.end - tensor.begin);
+  const auto bytes = tensor.bytes();
   StoredTensor result{{*name, tensor.name, std::string(tensor.format->name), shape, bytes.size()},
-                      file.mapping,
+                      tensor.mapping,
                       bytes,
                       tensor.format};
   if (!family_of_model_type(config.model_type).interleaved_gguf) return result;
@@ -120,12 +120,10 @@ CheckpointFiles read_gguf_checkpoint(const std::filesystem::path& path) {
   files.path = path;
   files.gguf = open_gguf(path);
   return in_context(path.string(), [&] {
-    require(files.gguf->find_integer("split.count").value_or(1) <= 1,
-            "one part of a split GGUF; join the parts first (llama-gguf-split --merge)");
     files.config = config_from_gguf(*files.gguf);
     for (const auto& tensor : files.gguf->tensors) {
       if (tensor.name == "rope_freqs.weight") continue;  // in the config: rope_scaling
-      files.tensors.push_back(stored(*files.gguf, tensor, files.config));
+      files.tensors.push_back(stored(tensor, files.config));
     }
     return finished(std::move(files));
   });

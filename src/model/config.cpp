@@ -150,7 +150,7 @@ RopeScaling rope_scaling(const GgufFile& file, const ModelConfig& c) {
               divisors->dims == std::vector<uint64_t>{static_cast<uint64_t>(c.head_dim / 2)},
           "rope_freqs.weight must be F32 [", c.head_dim / 2, "]");
   std::vector<float> values(static_cast<size_t>(c.head_dim / 2));
-  const auto bytes = file.mapping->bytes().subspan(divisors->begin, values.size() * sizeof(float));
+  const auto bytes = divisors->bytes();
   std::memcpy(values.data(), bytes.data(), bytes.size());
   return scaling_of_divisors(values, c.rope_theta);
 }
