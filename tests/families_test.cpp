@@ -4,8 +4,6 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <filesystem>
 #include <set>
@@ -19,6 +17,7 @@
 #include "model/checkpoint.h"
 #include "model/family.h"
 #include "model/tensor_names.h"
+#include "name_of_row.h"
 
 namespace assay {
 namespace {
@@ -53,10 +52,7 @@ std::vector<float> values_of(const ExpectedTensor& tensor) {
 
 void write_model(const fs::path& folder, const Json& config_json) {
   const ModelConfig config = config_from_json(config_json);
-  auto tensors = outer_tensors(config);
-  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
-    for (auto& tensor : block_tensors(config, layer)) tensors.push_back(std::move(tensor));
-  }
+  const auto tensors = all_tensors(config);
   fs::create_directories(folder);
   std::vector<TensorDeclaration> declared;
   for (const auto& [name, shape] : tensors)
@@ -107,14 +103,7 @@ TEST_P(Families, ScoreAsTransformers) {
   }
 }
 
-std::string test_name(const testing::TestParamInfo<Json>& row) {
-  auto name = row.param["name"].get<std::string>();
-  std::ranges::replace_if(
-      name, [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
-  return name;
-}
-
-INSTANTIATE_TEST_SUITE_P(Rows, Families, testing::ValuesIn(golden_rows()), test_name);
+INSTANTIATE_TEST_SUITE_P(Rows, Families, testing::ValuesIn(golden_rows()), name_of_row);
 
 TEST(FamiliesGolden, HoldsEveryFamily) {
   std::set<std::string> seen;

@@ -7,7 +7,6 @@
 #include <torch/types.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <filesystem>
 #include <iostream>
@@ -32,6 +31,7 @@
 #include "infer/score.h"
 #include "model/block.h"
 #include "model/linear_product.h"
+#include "name_of_row.h"
 
 namespace assay {
 namespace {
@@ -221,14 +221,7 @@ TEST_P(MethodPerplexity, IsTheAuthors) {
   EXPECT_LE(std::abs(mean(ours) - mean(authors)), allowed(authors, ours));
 }
 
-std::string test_name(const testing::TestParamInfo<Json>& row) {
-  auto name = row.param["name"].get<std::string>();
-  std::ranges::replace_if(
-      name, [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
-  return name;
-}
-
-INSTANTIATE_TEST_SUITE_P(Rows, MethodPerplexity, testing::ValuesIn(golden_rows()), test_name);
+INSTANTIATE_TEST_SUITE_P(Rows, MethodPerplexity, testing::ValuesIn(golden_rows()), name_of_row);
 
 TEST(MethodPerplexityGolden, HoldsEveryMethodAndTheseIds) {
   const Json golden = golden_file("method_perplexity.json");

@@ -35,9 +35,8 @@ class SlowModel {
   }
 
   at::Tensor linear(const at::Tensor& x, int64_t layer, const std::string& name) const {
-    std::string weight = linear_weight_name(layer, name);
-    const auto y = x.matmul(weights.at(weight).t());
-    const auto bias = weights.find(weight.replace(weight.size() - 6, 6, "bias"));
+    const auto y = x.matmul(weights.at(linear_weight_name(layer, name)).t());
+    const auto bias = weights.find(linear_bias_name(layer, name));
     return bias == weights.end() ? y : y + bias->second;
   }
 

@@ -309,7 +309,7 @@ class Run {
     finish_norm(prefix + "input_layernorm.weight", compressed.input_layernorm);
     finish_norm(prefix + "post_attention_layernorm.weight", compressed.post_attention_layernorm);
     for (const auto& [linear, bias] : compressed.biases)
-      finish_norm(prefix + std::string(linear) + ".bias", bias);
+      finish_norm(linear_bias_name(layer, linear), bias);
     advance(cost.gather + cost.compress, stage_of(layer) + ": compressed");
     if (layer + 1 == model.num_hidden_layers) return;
     pass_through_(dense_block(weights), model, batches_);

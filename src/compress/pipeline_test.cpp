@@ -589,8 +589,7 @@ at::Tensor output_of_block(const Checkpoint& checkpoint, const Tensors& tensors,
   weights.post_attention_layernorm = tensors.at(prefix + "post_attention_layernorm.weight");
   for (auto& [linear, weight] : weights.linears)
     weight = tensors.at(linear_weight_name(layer, linear));
-  for (auto& [linear, bias] : weights.biases)
-    bias = tensors.at(prefix + std::string(linear) + ".bias");
+  for (auto& [linear, bias] : weights.biases) bias = tensors.at(linear_bias_name(layer, linear));
   at::manual_seed(17);
   return block_forward(dense_block(weights), checkpoint.config(),
                        forest_of_sequences({std::vector<int32_t>(20, 0)}),

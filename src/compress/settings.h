@@ -224,10 +224,8 @@ void settle(const Json& settings, Config& config) {
       config.sparsity = implied;
     }
   }
-  if constexpr (kMayHaveMask<Config>) {
-    require(prunes(config) || !(settings.contains("sparsity") || settings.contains("pattern")),
-            "sparsity and pattern are those of a mask: say whose (mask: wanda)");
-  }
+  require(prunes(config) || !(settings.contains("sparsity") || settings.contains("pattern")),
+          "sparsity and pattern are those of a mask: say whose (mask: wanda)");
   if constexpr (requires { config.group_size; }) {
     require(config.group_size == -1 || config.group_size > 0,
             "group_size must be positive or -1 (the whole row), got ", config.group_size);

@@ -57,6 +57,27 @@ int q3_scale(const std::byte* packed, size_t j) {
   return (four | two << 4) - 32;
 }
 
+// Q4_K {f16 d; f16 dmin; u8 scales[12]; u8 q[128]}, sub-blocks of 32: x = d * scale * q - dmin *
+// minimum. Of every 64 elements byte l holds l in its low nibble, l + 32 in its high one. Q5_K has
+// {u8 fifth[32]} before q: bit j of fifth[l] is the fifth of element l of sub-block j.
+template <bool kHasFifth>
+void decode_with_minima(const std::byte* in, float* out, size_t blocks) {
+  constexpr size_t kCodes = kHasFifth ? 48 : 16, kBytes = kCodes + 128;
+  for (size_t b = 0; b < blocks; ++b, in += kBytes, out += kSuper) {
+    const float d = read_half(in), dmin = read_half(in + 2);
+    for (size_t j = 0; j < 8; ++j) {
+      const auto [scale, minimum] = scale_and_minimum(in + 4, j);
+      const float step = d * static_cast<float>(scale), least = dmin * static_cast<float>(minimum);
+      for (size_t l = 0; l < 32; ++l) {
+        const std::byte byte = in[kCodes + j / 2 * 32 + l];
+        int code = j % 2 == 0 ? low(byte) : high(byte);
+        if constexpr (kHasFifth) code |= (static_cast<int>(in[16 + l]) >> j & 1) << 4;
+        out[32 * j + l] = step * static_cast<float>(code) - least;
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void decode_f32(const std::byte* in, float* out, size_t blocks) {
@@ -182,38 +203,12 @@ void decode_q3_k(const std::byte* in, float* out, size_t blocks) {
   }
 }
 
-// {f16 d; f16 dmin; u8 scales[12]; u8 q[128]}, sub-blocks of 32: x = d * scale * q - dmin *
-// minimum. Of every 64 elements byte l holds l in its low nibble, l + 32 in its high one.
 void decode_q4_k(const std::byte* in, float* out, size_t blocks) {
-  for (size_t b = 0; b < blocks; ++b, in += 144, out += kSuper) {
-    const float d = read_half(in), dmin = read_half(in + 2);
-    for (size_t j = 0; j < 8; ++j) {
-      const auto [scale, minimum] = scale_and_minimum(in + 4, j);
-      const float step = d * static_cast<float>(scale), least = dmin * static_cast<float>(minimum);
-      for (size_t l = 0; l < 32; ++l) {
-        const std::byte byte = in[16 + j / 2 * 32 + l];
-        out[32 * j + l] = step * static_cast<float>(j % 2 == 0 ? low(byte) : high(byte)) - least;
-      }
-    }
-  }
+  decode_with_minima<false>(in, out, blocks);
 }
 
-// {f16 d; f16 dmin; u8 scales[12]; u8 fifth[32]; u8 q[128]}, as Q4_K; bit j of fifth[l] is the
-// fifth of element l of sub-block j.
 void decode_q5_k(const std::byte* in, float* out, size_t blocks) {
-  for (size_t b = 0; b < blocks; ++b, in += 176, out += kSuper) {
-    const float d = read_half(in), dmin = read_half(in + 2);
-    for (size_t j = 0; j < 8; ++j) {
-      const auto [scale, minimum] = scale_and_minimum(in + 4, j);
-      const float step = d * static_cast<float>(scale), least = dmin * static_cast<float>(minimum);
-      for (size_t l = 0; l < 32; ++l) {
-        const std::byte byte = in[48 + j / 2 * 32 + l];
-        const int four = j % 2 == 0 ? low(byte) : high(byte);
-        const int fifth = static_cast<int>(in[16 + l]) >> j & 1;
-        out[32 * j + l] = step * static_cast<float>(four | fifth << 4) - least;
-      }
-    }
-  }
+  decode_with_minima<true>(in, out, blocks);
 }
 
 // {u8 low[128]; u8 high[64]; i8 scales[16]; f16 d}, sub-blocks of 16: x = d * scale * (q - 32). Of

@@ -390,23 +390,24 @@ GgufFile open_gguf(const std::filesystem::path& path) {
   const int64_t count = file.find_integer("split.count").value_or(1);
   if (count <= 1) return file;
   const auto paths = in_context(path.string(), [&] { return parts_of(path, count); });
-  file = open_part(paths.front());
   std::set<std::string, std::less<>> names;
-  for (const GgufTensor& tensor : file.tensors) names.insert(tensor.name);
   for (int64_t i = 0; i < count; ++i) {
     const auto& part_path = paths[static_cast<size_t>(i)];
-    const GgufFile part = open_part(part_path);
+    GgufFile part = open_part(part_path);
     in_context(part_path.string(), [&] {
       require_intact(part.integer("split.count") == count && part.integer("split.no") == i,
                      "is part ", part.integer("split.no"), " of ", part.integer("split.count"),
                      ", expected ", i, " of ", count);
-      if (i == 0) return;
       for (const GgufTensor& tensor : part.tensors) {
         require_intact(names.insert(tensor.name).second, "tensor '", tensor.name,
                        "' is in an earlier part too");
-        file.tensors.push_back(tensor);
       }
     });
+    if (i == 0) {
+      file = std::move(part);
+    } else {
+      file.tensors.insert(file.tensors.end(), part.tensors.begin(), part.tensors.end());
+    }
   }
   const auto announced = file.find_integer("split.tensors.count");
   require_intact(!announced || *announced == std::ssize(file.tensors), paths.front().string(),

@@ -59,6 +59,7 @@ Linear& linear_of(Block& block, std::string_view name);
 std::span<const std::string_view> block_linear_names();
 // "model.layers.3.self_attn.q_proj.weight"
 std::string linear_weight_name(int64_t layer, std::string_view linear);
+std::string linear_bias_name(int64_t layer, std::string_view linear);
 
 // The bias of a linear, undefined where the config has none.
 at::Tensor bias_of(const Checkpoint& checkpoint, int64_t layer, std::string_view linear);

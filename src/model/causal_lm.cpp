@@ -44,11 +44,13 @@ std::string linear_weight_name(int64_t layer, std::string_view linear) {
   return "model.layers." + std::to_string(layer) + "." + std::string(linear) + ".weight";
 }
 
+std::string linear_bias_name(int64_t layer, std::string_view linear) {
+  return "model.layers." + std::to_string(layer) + "." + std::string(linear) + ".bias";
+}
+
 at::Tensor bias_of(const Checkpoint& checkpoint, int64_t layer, std::string_view linear) {
   if (!has_bias(linear, checkpoint.config())) return {};
-  std::string name = linear_weight_name(layer, linear);
-  name.replace(name.size() - std::string_view("weight").size(), std::string::npos, "bias");
-  return checkpoint.tensor(name);
+  return checkpoint.tensor(linear_bias_name(layer, linear));
 }
 
 HeadNorms load_head_norms(const Checkpoint& checkpoint, int64_t layer) {

@@ -39,10 +39,7 @@ void check_tensors(const CheckpointFiles& files) {
                    shape_text(shape), ", the config needs ", shape_text(expected.shape));
     unseen.erase(found);
   };
-  for (const auto& tensor : outer_tensors(files.config)) see(tensor);
-  for (int64_t layer = 0; layer < files.config.num_hidden_layers; ++layer) {
-    for (const auto& tensor : block_tensors(files.config, layer)) see(tensor);
-  }
+  for (const auto& tensor : all_tensors(files.config)) see(tensor);
   for (const auto& [name, tensor] : unseen) {
     require(may_be_ignored(name, files.config), "tensor '", tensor->record.stored_name,
             "' has no place in a model of type ", files.config.model_type, " with ",

@@ -143,7 +143,8 @@ RopeScaling rope_scaling(const GgufFile& file, const ModelConfig& c) {
   const GgufTensor* divisors = file.find_tensor("rope_freqs.weight");
   if (divisors == nullptr) {
     if (type == "none") return {};
-    return {.rope_type = "linear", .factor = file.number(key + "factor")};
+    return rope_scaling_from_json({{"rope_type", type}, {"factor", file.number(key + "factor")}},
+                                  c.max_position_embeddings);
   }
   require(type == "none", "of type '", type, "' beside rope_freqs.weight");
   require(divisors->format->name == "F32" &&

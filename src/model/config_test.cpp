@@ -240,6 +240,10 @@ TEST(Config, RefusesGgufKeysByName) {
               HasSubstr("rope.dimension_count"));
   EXPECT_THAT(refused("llama.attention.sliding_window", uint64_t{8}), HasSubstr("sliding_window"));
   EXPECT_THAT(refused("llama.rope.scaling.type", std::string("linear")), HasSubstr("factor"));
+  auto unstretched = small_gguf();
+  unstretched.values["llama.rope.scaling.type"] = std::string("linear");
+  unstretched.values["llama.rope.scaling.factor"] = 0.0f;
+  EXPECT_THROW(config_from_gguf(unstretched), Error);
   auto half_biased = small_gguf();
   half_biased.tensors.push_back({"blk.0.attn_q.bias", {64}, block_format_by_name("F32"), 0, 0});
   try {

@@ -66,14 +66,6 @@ fs::path make_temporary(const fs::path& target) {
   return name;
 }
 
-std::vector<ExpectedTensor> all_tensors(const ModelConfig& config) {
-  auto tensors = outer_tensors(config);
-  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
-    for (auto& tensor : block_tensors(config, layer)) tensors.push_back(std::move(tensor));
-  }
-  return tensors;
-}
-
 void rename_or_fail(const fs::path& from, const fs::path& to) {
   std::error_code error;
   fs::rename(from, to, error);

@@ -34,7 +34,7 @@ class Linear {
 
   at::Tensor operator()(const at::Tensor& x) const;  // [tokens, in] -> [tokens, out]
   void write_(const at::Tensor& x,
-              at::Tensor& y) const;  // y = x W^T into contiguous memory that is there
+              at::Tensor& y) const;  // y = x W^T + b into contiguous memory that is there
   void add_(const at::Tensor& x, at::Tensor& y) const;  // y += x W^T + b
   const at::Tensor& bias() const { return bias_; }      // undefined where there is none
   // How an 8-bit linear computes; nothing for a float32 one.

@@ -89,6 +89,14 @@ std::vector<ExpectedTensor> block_tensors(const ModelConfig& c, int64_t layer) {
   return tensors;
 }
 
+std::vector<ExpectedTensor> all_tensors(const ModelConfig& config) {
+  auto tensors = outer_tensors(config);
+  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
+    for (auto& tensor : block_tensors(config, layer)) tensors.push_back(std::move(tensor));
+  }
+  return tensors;
+}
+
 std::optional<std::string> name_from_gguf(std::string_view name) {
   if (name == "token_embd.weight") return "model.embed_tokens.weight";
   if (name == "output_norm.weight") return "model.norm.weight";

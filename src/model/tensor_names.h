@@ -21,6 +21,8 @@ struct ExpectedTensor {
 std::vector<ExpectedTensor> outer_tensors(const ModelConfig& config);
 // Those of a decoder block: norms, linears, and what of biases and head norms the config has.
 std::vector<ExpectedTensor> block_tensors(const ModelConfig& config, int64_t layer);
+// Both, block after block.
+std::vector<ExpectedTensor> all_tensors(const ModelConfig& config);
 
 // "blk.3.attn_q.weight" -> "model.layers.3.self_attn.q_proj.weight"; nothing for a name of no
 // tensor that is known.

@@ -17,14 +17,6 @@
 namespace assay {
 namespace {
 
-std::vector<ExpectedTensor> all_tensors(const ModelConfig& config) {
-  auto tensors = outer_tensors(config);
-  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
-    for (auto& tensor : block_tensors(config, layer)) tensors.push_back(std::move(tensor));
-  }
-  return tensors;
-}
-
 size_t num_elements(const ExpectedTensor& tensor) {
   size_t count = 1;
   for (const auto dim : tensor.shape) count *= static_cast<size_t>(dim);
