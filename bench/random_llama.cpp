@@ -30,14 +30,6 @@ struct Wanted {
   int64_t sequences = 16, length = 2048;
 };
 
-std::vector<ExpectedTensor> all_tensors(const ModelConfig& config) {
-  auto tensors = outer_tensors(config);
-  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
-    for (auto& tensor : block_tensors(config, layer)) tensors.push_back(std::move(tensor));
-  }
-  return tensors;
-}
-
 // Deviation 1 / sqrt(in_features) keeps hidden states in range; rows draw from streams of their
 // own.
 std::vector<c10::BFloat16> random_values(const std::vector<int64_t>& shape, uint64_t seed) {
