@@ -7,11 +7,28 @@
 namespace assay {
 namespace {
 
+// The first of the files that make a tokenizer; transformers prefers tokenizer.json too.
 Tokenizer tokenizer_of_folder(const std::filesystem::path& folder) {
-  const auto json = folder / "tokenizer.json", config = folder / "tokenizer_config.json";
-  require(std::filesystem::exists(json), "no tokenizer.json; other formats are not supported yet");
-  return tokenizer_from_json(read_file(json),
-                             std::filesystem::exists(config) ? read_file(config) : "");
+  const auto has = [&](const char* name) { return std::filesystem::exists(folder / name); };
+  const auto bytes = [&](const char* name) { return read_file(folder / name); };
+  const std::string config = has("tokenizer_config.json") ? bytes("tokenizer_config.json") : "";
+  if (has("tokenizer.json")) return tokenizer_from_json(bytes("tokenizer.json"), config);
+  for (const char* name : {"tokenizer.model", "spiece.model", "sentencepiece.bpe.model"}) {
+    if (has(name)) return tokenizer_from_sentencepiece(bytes(name), config);
+  }
+  if (has("vocab.json") && has("merges.txt"))
+    return tokenizer_from_vocab_and_merges(bytes("vocab.json"), bytes("merges.txt"), config);
+  require(has("vocab.txt"),
+          "no tokenizer.json, tokenizer.model, vocab.json with merges.txt, or vocab.txt");
+  return tokenizer_from_vocab_txt(bytes("vocab.txt"), config);
+}
+
+// What a score would put behind the last token is not defined.
+Tokenizer without_eos(Tokenizer tokenizer) {
+  require(
+      !tokenizer.adds_eos(),
+      "the tokenizer puts a token behind every text, which is not supported for language models");
+  return tokenizer;
 }
 
 }  // namespace
@@ -19,7 +36,8 @@ Tokenizer tokenizer_of_folder(const std::filesystem::path& folder) {
 Tokenizer Checkpoint::tokenizer() const {
   const auto& files = impl_->files;
   return in_context(files.path.string(), [&] {
-    return files.gguf ? tokenizer_from_gguf(*files.gguf) : tokenizer_of_folder(files.path);
+    return without_eos(files.gguf ? tokenizer_from_gguf(*files.gguf)
+                                  : tokenizer_of_folder(files.path));
   });
 }
 

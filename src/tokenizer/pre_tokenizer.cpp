@@ -5,6 +5,8 @@
 #include <string>
 
 #include "base/error.h"
+#include "tokenizer/byte_symbols.h"
+#include "tokenizer/character_classes.h"
 #include "tokenizer/code_points.h"
 #include "tokenizer/json_fields.h"
 
@@ -34,12 +36,13 @@ void parts_of(const std::vector<RegexMatch>& matches, size_t size, std::vector<P
   if (at < size) parts.push_back({at, size, false});
 }
 
-void parts_of_digits(std::string_view text, std::vector<Part>& parts) {
+void parts_of_characters(bool (*matches)(char32_t), std::string_view text,
+                         std::vector<Part>& parts) {
   parts.clear();
   size_t begin = 0;
   for (size_t at = 0; at < text.size();) {
     const CodePoint c = code_point_at(text, at);
-    if (is_numeric(c.value)) {
+    if (matches(c.value)) {
       if (begin < at) parts.push_back({begin, at, false});
       parts.push_back({at, at + c.size, true});
       begin = at + c.size;
@@ -119,11 +122,30 @@ void split(const SplitStep& step, std::string_view text, const Word& piece, Scra
   append(words, piece, scratch.parts);
 }
 
-void split(const DigitsStep& step, std::string_view text, const Word& piece, Scratch& scratch,
+void split(const CharacterStep& step, std::string_view text, const Word& piece, Scratch& scratch,
            std::vector<Word>& words) {
-  parts_of_digits(text, scratch.parts);
-  join(scratch.parts, step.individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous);
+  parts_of_characters(step.matches, text, scratch.parts);
+  join(scratch.parts, step.behavior);
   append(words, piece, scratch.parts);
+}
+
+void split(const WhitespaceStep&, std::string_view text, const Word& piece, Scratch&,
+           std::vector<Word>& words) {
+  enum Kind { kSpace, kOfWord, kOther } kind = kSpace;
+  for (size_t at = 0; at < text.size();) {
+    const CodePoint c = code_point_at(text, at);
+    const Kind next = is_white_space(c.value)      ? kSpace
+                      : is_word_character(c.value) ? kOfWord
+                                                   : kOther;
+    const size_t begin = piece.begin + at;
+    at += c.size;
+    if (next != kSpace && next == kind) {
+      words.back().end += c.size;
+    } else if (next != kSpace) {
+      words.push_back({begin, begin + c.size, false});
+    }
+    kind = next;
+  }
 }
 
 void split(const ByteLevelStep& step, std::string_view text, const Word& piece, Scratch& scratch,
@@ -147,6 +169,63 @@ void split(const ByteLevelStep& step, std::string_view text, const Word& piece, 
         {piece.begin + (first ? 0 : part.begin - 1), piece.begin + part.end - 1, first});
   }
 }
+
+// The words where the text is split at each replacement, which starts the word behind it.
+void split(const MetaspaceStep& step, std::string_view text, const Word& piece, Scratch& scratch,
+           std::vector<Word>& words) {
+  scratch.matches.clear();
+  for (size_t at = text.find(step.replacement); at != std::string_view::npos;
+       at = text.find(step.replacement, at + step.replacement.size())) {
+    scratch.matches.push_back({at, at + step.replacement.size()});
+  }
+  parts_of(scratch.matches, text.size(), scratch.parts);
+  join(scratch.parts, SplitBehavior::kMergedWithNext);
+  append(words, piece, scratch.parts);
+}
+
+// Steps that change the text before they split it; `words` are moved along.
+void rewrite(const auto&, AlignedText&, std::vector<Word>&, StartOfText) {}
+
+void rewrite(const MetaspaceStep& step, AlignedText& aligned, std::vector<Word>& words,
+             StartOfText start) {
+  const std::string_view text = aligned.text();
+  TextEdit edit(aligned);
+  for (Word& word : words) {
+    edit.keep_until(word.begin);
+    const size_t begin = edit.size();
+    const std::string_view piece = text.substr(word.begin, word.end - word.begin);
+    const bool has_one = piece.starts_with(step.replacement) || piece.starts_with(' ');
+    const bool wanted = step.scheme == PrependScheme::kAlways ||
+                        (step.scheme == PrependScheme::kFirst && start == StartOfText::kYes &&
+                         aligned.original_begin(word.begin) == 0);
+    if (wanted && !has_one) edit.insert(step.replacement);
+    for (size_t at = piece.find(' '); at != std::string_view::npos; at = piece.find(' ', at + 1)) {
+      edit.keep_until(word.begin + at);
+      edit.replace_until(word.begin + at + 1, step.replacement);
+    }
+    edit.keep_until(word.end);
+    word = {begin, edit.size(), false};
+  }
+  edit.finish();
+}
+
+// The symbols of the bytes of words, and of the spaces in front of them.
+void write_symbols(AlignedText& aligned, std::vector<Word>& words) {
+  const std::string_view text = aligned.text();
+  TextEdit edit(aligned);
+  for (Word& word : words) {
+    edit.keep_until(word.begin);
+    const size_t begin = edit.size();
+    if (word.leading_space) edit.insert(byte_symbol(' '));
+    for (size_t at = word.begin; at < word.end; ++at)
+      edit.replace_until(at + 1, byte_symbol(static_cast<uint8_t>(text[at])));
+    word = {begin, edit.size(), false};
+  }
+  edit.finish();
+}
+
+bool splits(const auto&) { return true; }
+bool splits(const MetaspaceStep& step) { return step.split; }
 
 SplitBehavior parse_behavior(const std::string& name, const std::string& where) {
   constexpr std::array kNames{"Isolated"sv, "Removed"sv, "MergedWithPrevious"sv, "MergedWithNext"sv,
@@ -178,6 +257,28 @@ SplitStep parse_split(const Json& json, const std::string& where) {
           bool_field(json, "invert", where)};
 }
 
+MetaspaceStep parse_metaspace(const Json& json, const std::string& where) {
+  MetaspaceStep step;
+  step.replacement = string_field_or(json, "replacement", step.replacement, where);
+  require_intact(!step.replacement.empty() && to_valid_utf8(step.replacement) == step.replacement &&
+                     code_point_at(step.replacement, 0).size == step.replacement.size(),
+                 where, ".replacement: '", step.replacement, "' is not one character");
+  step.split = bool_field_or(json, "split", true, where);
+  step.scheme = parse_prepend_scheme(json, where);
+  return step;
+}
+
+ByteLevelStep parse_byte_level(const Json& json, const std::string& where) {
+  ByteLevelStep step;
+  step.add_prefix_space = bool_field(json, "add_prefix_space", where);
+  if (bool_field_or(json, "use_regex", true, where)) step.regex.emplace(kGpt2Pattern);
+  return step;
+}
+
+constexpr std::array kTypes{"Sequence"sv,    "Split"sv,           "Digits"sv,
+                            "ByteLevel"sv,   "Metaspace"sv,       "Whitespace"sv,
+                            "Punctuation"sv, "WhitespaceSplit"sv, "BertPreTokenizer"sv};
+
 void parse_step(const Json& json, const std::string& where, std::vector<PreTokenizerStep>& steps) {
   const std::string type = string_field(json, "type", where);
   if (type == "Sequence") {
@@ -186,46 +287,76 @@ void parse_step(const Json& json, const std::string& where, std::vector<PreToken
     for (size_t i = 0; i < list.size(); ++i) {
       parse_step(list[i], where + ".pretokenizers[" + std::to_string(i) + "]", steps);
     }
-    return;
-  }
-  require_intact(steps.empty() || !std::holds_alternative<ByteLevelStep>(steps.back()), where,
-                 ": '", type, "' behind ByteLevel is not supported");
-  if (type == "Split") {
+  } else if (type == "Split") {
     steps.emplace_back(parse_split(json, where));
   } else if (type == "Digits") {
-    steps.emplace_back(DigitsStep{bool_field(json, "individual_digits", where)});
+    const bool individual = bool_field(json, "individual_digits", where);
+    steps.emplace_back(CharacterStep{
+        is_numeric, individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous});
   } else if (type == "ByteLevel") {
-    ByteLevelStep step{bool_field(json, "add_prefix_space", where), std::nullopt};
-    if (bool_field_or(json, "use_regex", true, where)) step.regex.emplace(kGpt2Pattern);
-    steps.emplace_back(std::move(step));
+    steps.emplace_back(parse_byte_level(json, where));
+  } else if (type == "Metaspace") {
+    steps.emplace_back(parse_metaspace(json, where));
+  } else if (type == "Whitespace") {
+    steps.emplace_back(WhitespaceStep{});
+  } else if (type == "WhitespaceSplit" || type == "BertPreTokenizer") {
+    steps.emplace_back(CharacterStep{is_white_space, SplitBehavior::kRemoved});
+    if (type == "BertPreTokenizer")
+      steps.emplace_back(CharacterStep{is_punctuation, SplitBehavior::kIsolated});
+  } else if (type == "Punctuation") {
+    const auto behavior = string_field_or(json, "behavior", "Isolated", where);
+    steps.emplace_back(CharacterStep{is_punctuation, parse_behavior(behavior, where)});
   } else {
-    fail(ErrorKind::kCorruptFile, where, ": the type '", type,
-         "' is not supported (known: Sequence, Split, Digits, ByteLevel)");
+    fail(ErrorKind::kCorruptFile, where, ": the type '", type, "' is not supported",
+         suggest(type, kTypes));
   }
 }
 
 }  // namespace
 
+PrependScheme parse_prepend_scheme(const Json& json, const std::string& where) {
+  constexpr std::array kNames{"always"sv, "first"sv, "never"sv};
+  const bool prefix = bool_field_or(json, "add_prefix_space", true, where);
+  const auto name = string_field_or(json, "prepend_scheme", prefix ? "always" : "never", where);
+  const auto found = std::ranges::find(kNames, name);
+  require_intact(found != kNames.end(), where, ".prepend_scheme: unknown '", name, "'",
+                 suggest(name, kNames));
+  return static_cast<PrependScheme>(found - kNames.begin());
+}
+
 std::vector<PreTokenizerStep> parse_pre_tokenizer(const Json& json) {
-  require_intact(!json.is_null(), "pre_tokenizer: null; only byte-level BPE is supported so far");
   std::vector<PreTokenizerStep> steps;
-  parse_step(json, "pre_tokenizer", steps);
-  require_intact(!steps.empty() && std::holds_alternative<ByteLevelStep>(steps.back()),
-                 "pre_tokenizer: no ByteLevel step; only byte-level BPE is supported so far");
+  if (!json.is_null()) parse_step(json, "pre_tokenizer", steps);
+  for (size_t i = 0; i + 1 < steps.size(); ++i) {
+    if (auto* byte_level = std::get_if<ByteLevelStep>(&steps[i])) byte_level->writes_symbols = true;
+  }
   return steps;
 }
 
-std::vector<Word> pre_tokenize(std::string_view text, const std::vector<PreTokenizerStep>& steps) {
-  if (text.empty()) return {};
-  std::vector<Word> words{{0, text.size(), false}}, pieces;
+bool is_byte_level(const std::vector<PreTokenizerStep>& steps) {
+  return !steps.empty() && std::holds_alternative<ByteLevelStep>(steps.back());
+}
+
+std::vector<Word> pre_tokenize(AlignedText& text, const std::vector<PreTokenizerStep>& steps,
+                               StartOfText start) {
+  if (text.text().empty()) return {};
+  std::vector<Word> words{{0, text.text().size(), false}}, pieces;
   Scratch scratch;
   for (const auto& step : steps) {
-    std::swap(words, pieces);
-    words.clear();
-    for (const Word& piece : pieces) {
-      const auto part = text.substr(piece.begin, piece.end - piece.begin);
-      std::visit([&](const auto& s) { split(s, part, piece, scratch, words); }, step);
-    }
+    std::visit(
+        [&](const auto& s) {
+          rewrite(s, text, words, start);
+          if (!splits(s)) return;
+          std::swap(words, pieces);
+          words.clear();
+          for (const Word& piece : pieces) {
+            const auto part = text.text().substr(piece.begin, piece.end - piece.begin);
+            split(s, part, piece, scratch, words);
+          }
+        },
+        step);
+    const auto* byte_level = std::get_if<ByteLevelStep>(&step);
+    if (byte_level != nullptr && byte_level->writes_symbols) write_symbols(text, words);
   }
   return words;
 }

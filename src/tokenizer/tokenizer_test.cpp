@@ -147,7 +147,9 @@ TEST(Tokenizer, KnowsWhoAddsBos) {
   EXPECT_THAT(refusal(json, {{"bos_token", "</s>"}}), HasSubstr("puts 259 in front of a text"));
   std::swap(json["post_processor"]["processors"][1]["single"][0],
             json["post_processor"]["processors"][1]["single"][1]);
-  EXPECT_THAT(refusal(json), HasSubstr("a token behind the text ('<s>') is not supported"));
+  EXPECT_FALSE(tokenizer_of(json).adds_bos());
+  EXPECT_TRUE(tokenizer_of(json).adds_eos());
+  EXPECT_THAT(tokenizer_of(json).frame(std::vector<int32_t>{'a'}).ids, ElementsAre('a', 259));
 }
 
 TEST(Tokenizer, NamesWhatIsWrongInAFile) {
@@ -167,14 +169,16 @@ TEST(Tokenizer, NamesWhatIsWrongInAFile) {
   EXPECT_EQ(with("/model/vocab/he", -1),
             "tokenizer.json: model.vocab['he']: expected a token id, got -1");
   EXPECT_EQ(with("/model/vocab/he", 2000000000), "the largest id is 2000000000 for 259 tokens");
-  EXPECT_EQ(with("/model/type", "WordPiece"),
-            "tokenizer.json: model.type: 'WordPiece' is not supported yet; only byte-level BPE is");
+  EXPECT_EQ(with("/model/type", "WordPeace"),
+            "tokenizer.json: model.type: 'WordPeace' is not supported (did you mean 'WordPiece'?)");
+  EXPECT_EQ(with("/model/type", "Unigram"),
+            "tokenizer.json: model.vocab: expected an array, got object");
   EXPECT_EQ(with("/model/dropout", 0.1), "tokenizer.json: model.dropout: ids would be random");
   EXPECT_EQ(with("/added_tokens/0/id", 7),
             "tokenizer.json: added_tokens[0].id: '<s>' is 259 by the vocabulary, not 7");
-  EXPECT_EQ(with("/pre_tokenizer", {{"type", "Whitespace"}}),
-            "pre_tokenizer: the type 'Whitespace' is not supported (known: Sequence, Split, "
-            "Digits, ByteLevel)");
+  EXPECT_EQ(with("/decoder", {{"type", "CTC"}}),
+            "decoder: the type 'CTC' is not supported (known: Sequence, ByteLevel, ByteFallback, "
+            "Fuse, Strip, Metaspace, WordPiece, Replace)");
   EXPECT_EQ(with("/unknown_field", 1), "no error");
   EXPECT_EQ(with("/model/unknown_field", 1), "no error");
   EXPECT_EQ(message_of([] { tokenizer_from_json("{", ""); }),
@@ -252,9 +256,8 @@ TEST(TokenizerFromGguf, NamesWhatIsWrong) {
     file.values[key] = value;
     return message_of([&] { tokenizer_from_gguf(file); });
   };
-  EXPECT_EQ(with("tokenizer.ggml.model", std::string("llama")),
-            "tokenizer.ggml.model: 'llama' (SentencePiece BPE) is not supported yet; only "
-            "byte-level BPE ('gpt2') is");
+  EXPECT_EQ(with("tokenizer.ggml.model", std::string("lama")),
+            "tokenizer.ggml.model: 'lama' is not supported (did you mean 'llama'?)");
   EXPECT_EQ(with("tokenizer.ggml.pre", std::string("smolm")),
             "tokenizer.ggml.pre: 'smolm' is not supported (did you mean 'smollm'?)");
   EXPECT_EQ(with("tokenizer.ggml.merges", std::vector<std::string>{"h x"}),
