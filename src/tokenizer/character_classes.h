@@ -26,4 +26,7 @@ void append_lower_case(std::string& text, char32_t c);
 // Characters that newer Unicode takes apart in NFD, NFKD and NFKC, and the library does not.
 bool has_no_decomposition(char32_t c);
 
+// Characters that newer Unicode reorders as combining marks, and the library does not.
+bool is_not_combining(char32_t c);
+
 }  // namespace assay

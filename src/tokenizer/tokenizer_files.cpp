@@ -93,6 +93,10 @@ Tokenizer tokenizer_from_sentencepiece(std::string_view bytes, std::string_view 
     name_class(config);
     spec.config = std::move(config);
     add_tokens_of_config(spec);
+    // As in transformers: found in the text as it is, so that each stretch gets its own prefix, and
+    // the tokens get none.
+    for (AddedToken& token : spec.added_tokens)
+      token.normalized = token.normalized && !model.add_dummy_prefix;
     return make_tokenizer(std::move(spec));
   });
 }

@@ -79,7 +79,7 @@ FormTraits traits_of(UnicodeForm form) {
 }
 
 bool starts_segment(char32_t c, bool compatibility) {
-  if (c < 0x300) return true;
+  if (c < 0x300 || is_not_combining(c)) return true;
   return combining_class(static_cast<utf8proc_int32_t>(c)) == 0 && !continues(c, compatibility);
 }
 
@@ -101,15 +101,16 @@ void normalize_form(AlignedText& aligned, UnicodeForm form) {
   TextEdit edit(aligned);
   for (size_t begin = 0; begin < text.size();) {
     const CodePoint first = code_point_at(text, begin);
+    const bool alone = first.value >= 0x300 && is_not_combining(first.value);
     size_t end = begin + first.size;
-    while (end < text.size()) {
+    while (end < text.size() && !alone) {
       const CodePoint next = code_point_at(text, end);
       if (starts_segment(next.value, compatibility)) break;
       end += next.size;
     }
     const std::string_view segment = text.substr(begin, end - begin);
-    const bool as_it_is =
-        segment.size() == 1 || (form != UnicodeForm::kNfc && has_no_decomposition(first.value));
+    const bool as_it_is = alone || segment.size() == 1 ||
+                          (form != UnicodeForm::kNfc && has_no_decomposition(first.value));
     if (as_it_is) {
       edit.keep_until(end);
     } else {

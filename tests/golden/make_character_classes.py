@@ -15,6 +15,7 @@ from tokenizers import normalizers, pre_tokenizers
 UTF8PROC = ctypes.CDLL(ctypes.util.find_library("utf8proc") or glob.glob("/usr/lib/*/libutf8proc.so*")[0])
 UTF8PROC.utf8proc_category_string.restype = ctypes.c_char_p
 UTF8PROC.utf8proc_map.restype = ctypes.c_ssize_t
+UTF8PROC.utf8proc_get_property.restype = ctypes.POINTER(ctypes.c_int16)  # category, combining class, ...
 SEPARATOR = "\u2603"  # in no class; left out of the comparison
 CODES = [c for c in range(0x80, 0x110000) if not 0xD800 <= c < 0xE000 and c != ord(SEPARATOR)]
 
@@ -73,6 +74,11 @@ def main():
     theirs = normalized_alone(normalizers.NFKD())
     table("kNoDecomposition", "Characters that NFKD takes apart since, and the library does not.",
           {c for c in CODES if theirs[c] != utf8proc_form(c, 1 << 1 | 1 << 2 | 1 << 4)})
+    # U+0345 has the highest class: all combining characters go in front of it, for who knows them.
+    nfd = normalizers.NFD()
+    table("kNotCombining", "Characters that combine since, and do not in the library's tables.",
+          {c for c in CODES if UTF8PROC.utf8proc_get_property(c)[1] not in (0, 240) and
+           nfd.normalize_str("z\u0345" + chr(c)) == "z\u0345" + chr(c)})
     lower = normalized_alone(normalizers.Lowercase())
     pairs = [(c, lower[c]) for c in CODES if lower[c] != chr(UTF8PROC.utf8proc_tolower(c)) and c != 0x130]
     runs = []

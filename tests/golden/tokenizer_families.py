@@ -1,5 +1,5 @@
 """Tokenizers of every family that assay reads, with the components that the published tokenizer.json files have, trained
-here on small text: make_tokenizer_families.py makes golden files of them, tests/peers/tokenizer_families.py compares
+here on small text: make_tokenizer_families.py makes golden files of them, tests/peers/tokenizer_families_parity.py compares
 20 000 lines. No file of anybody else is needed.
 """
 import io
