@@ -49,6 +49,43 @@ def tokenizer():
                   "vocab": {"<s>": 0, "a": 1, "b": 2, "ab": 3}, "merges": ["a b"]}}).encode()
 
 
+def unigram():
+    return json.dumps({
+        "added_tokens": [{"id": 0, "content": "<unk>", "special": True}],
+        "normalizer": {"type": "Sequence", "normalizers": [
+            {"type": "NFKC"}, {"type": "Lowercase"}, {"type": "StripAccents"}, {"type": "Prepend", "prepend": "_"},
+            {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}]},
+        "pre_tokenizer": {"type": "Metaspace", "replacement": "_", "prepend_scheme": "first", "split": True},
+        "post_processor": {"type": "BertProcessing", "sep": ["<unk>", 0], "cls": ["<unk>", 0]},
+        "decoder": {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Metaspace", "replacement": "_"}]},
+        "model": {"type": "Unigram", "unk_id": 0, "byte_fallback": True,
+                  "vocab": [["<unk>", 0], ["_", -1.5], ["a", -2], ["_a", -2.5], ["<0x41>", -9]]}}).encode()
+
+
+def word_piece():
+    return json.dumps({
+        "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None,
+                       "lowercase": True},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+            {"type": "BertPreTokenizer"}, {"type": "Digits", "individual_digits": True}, {"type": "Whitespace"}]},
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+        "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                  "max_input_chars_per_word": 100, "vocab": {"[UNK]": 0, "a": 1, "##b": 2}}}).encode()
+
+
+def sentencepiece():
+    """A BPE model: <unk>, a control piece, three normal ones, and the two specs."""
+    def field(number, content):
+        return bytes([number << 3 | 2, len(content)]) + content
+
+    def piece(text, score, kind):
+        return field(1, field(1, text.encode()) + b"\x15" + struct.pack("<f", score) + bytes([3 << 3, kind]))
+
+    pieces = [("<unk>", 0, 2), ("<s>", 0, 3), ("a", -2, 1), ("\u2581", -3, 1), ("\u2581a", -1, 1)]
+    trainer = bytes([3 << 3, 2]) + bytes([(35 << 3) & 0x7F | 0x80, 35 >> 4, 1]) + b"\xD0\x02\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"
+    return b"".join(piece(*p) for p in pieces) + field(2, trainer) + field(3, bytes([4 << 3, 0]))
+
+
 BBQ = {"example_id": 0, "question_index": "1", "question_polarity": "neg", "context_condition": "ambig",
        "category": "Age", "answer_info": {"ans0": ["the aunt", "old"], "ans1": ["the niece", "nonOld"],
                                           "ans2": ["Unknown", "unknown"]},
@@ -74,6 +111,7 @@ def main():
         "io_jsonl_fuzz": b'{"id": 1, "text": "a\\u00e9"}\n\n{"id": [null, true, -2.5e3]}\n',
         "io_csv_fuzz": b'a,b\n1,"two, ""quoted""\nlines"\n',
         "tokenizer_tokenizer_json_fuzz": tokenizer(),
+        "tokenizer_sentencepiece_model_fuzz": sentencepiece(),
         "data_bbq_fuzz": json.dumps(BBQ).encode() + b"\n",
         "run_study_fuzz": STUDY,
     }
@@ -81,6 +119,8 @@ def main():
         folder = SEEDS / target
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "well_formed").write_bytes(content)
+    (SEEDS / "tokenizer_tokenizer_json_fuzz/unigram").write_bytes(unigram())
+    (SEEDS / "tokenizer_tokenizer_json_fuzz/word_piece").write_bytes(word_piece())
 
 
 if __name__ == "__main__":

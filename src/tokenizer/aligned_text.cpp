@@ -3,7 +3,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/error.h"
+
 namespace assay {
+namespace {
+
+// No tokenizer comes near; one that doubles a text again and again must not take all memory.
+constexpr size_t kMaxGrowth = 256, kMaxExtra = 65536;
+
+}  // namespace
 
 size_t AlignedText::original_end(size_t end) const {
   for (auto changes = steps_.rbegin(); changes != steps_.rend(); ++changes) {
@@ -39,6 +47,9 @@ void TextEdit::replace_until(size_t end, std::string_view by) {
     new_.reserve(old_.size() + old_.size() / 2);
     new_.assign(old_, 0, at_);
   }
+  const size_t limit = kMaxGrowth * text_.given_.size() + kMaxExtra;
+  require(new_.size() + by.size() <= limit, "a text of ", text_.given_.size(),
+          " bytes becomes one of more than ", limit, " by the tokenizer's steps");
   changes_.push_back({at_, end, new_.size(), new_.size() + by.size()});
   new_ += by;
   at_ = end;

@@ -36,7 +36,7 @@ class AlignedText {
 };
 
 // One step: reads the text from left to right and writes the next one. Without a change the text
-// stays as it is.
+// stays as it is. Error(kBadInput) where the text grows out of all proportion.
 class TextEdit {
  public:
   explicit TextEdit(AlignedText& text) : text_(text), old_(text.text()) {}

@@ -324,17 +324,20 @@ PrependScheme parse_prepend_scheme(const Json& json, const std::string& where) {
   return static_cast<PrependScheme>(found - kNames.begin());
 }
 
-std::vector<PreTokenizerStep> parse_pre_tokenizer(const Json& json) {
+std::vector<PreTokenizerStep> parse_pre_tokenizer(const Json& json, LastByteLevel last) {
   std::vector<PreTokenizerStep> steps;
   if (!json.is_null()) parse_step(json, "pre_tokenizer", steps);
-  for (size_t i = 0; i + 1 < steps.size(); ++i) {
-    if (auto* byte_level = std::get_if<ByteLevelStep>(&steps[i])) byte_level->writes_symbols = true;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const bool spells = i + 1 == steps.size() && last == LastByteLevel::kSpellsBytes;
+    if (auto* byte_level = std::get_if<ByteLevelStep>(&steps[i]))
+      byte_level->writes_symbols = !spells;
   }
   return steps;
 }
 
 bool is_byte_level(const std::vector<PreTokenizerStep>& steps) {
-  return !steps.empty() && std::holds_alternative<ByteLevelStep>(steps.back());
+  const auto* last = steps.empty() ? nullptr : std::get_if<ByteLevelStep>(&steps.back());
+  return last != nullptr && !last->writes_symbols;
 }
 
 std::vector<Word> pre_tokenize(AlignedText& text, const std::vector<PreTokenizerStep>& steps,

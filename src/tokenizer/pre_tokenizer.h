@@ -58,9 +58,13 @@ struct Word {
   bool leading_space;  // a space that is not in the text stands in front
 };
 
+// What ByteLevel does where it is the last step: only BPE has a vocabulary of bytes.
+enum class LastByteLevel { kSpellsBytes, kWritesSymbols };
+
 // From the field `pre_tokenizer`; null is no step. Error(kCorruptFile) names the field and what is
 // not supported.
-std::vector<PreTokenizerStep> parse_pre_tokenizer(const Json& json);
+std::vector<PreTokenizerStep> parse_pre_tokenizer(const Json& json,
+                                                  LastByteLevel last = LastByteLevel::kSpellsBytes);
 
 // The field `prepend_scheme` of Metaspace, also of its decoder; files that are older say the same
 // by `add_prefix_space`.

@@ -18,6 +18,7 @@ constexpr std::string_view kSpace = "\u2581";
 // In order of rank: the score of the join falls; of one join the longest left part comes first.
 void add_merges(const SentencePieceModel& model, TokenizerSpec& spec) {
   std::unordered_map<std::string_view, size_t> normal;
+  normal.reserve(model.pieces.size());
   for (size_t id = 0; id < model.pieces.size(); ++id) {
     if (model.pieces[id].kind == Kind::kNormal) normal.emplace(model.pieces[id].text, id);
   }
@@ -38,6 +39,7 @@ void add_merges(const SentencePieceModel& model, TokenizerSpec& spec) {
 
 void add_pieces(const SentencePieceModel& model, TokenizerSpec& spec) {
   std::unordered_map<std::string_view, size_t> seen;
+  seen.reserve(model.pieces.size());
   for (size_t id = 0; id < model.pieces.size(); ++id) {
     const auto& piece = model.pieces[id];
     const auto [first, is_new] = seen.emplace(piece.text, id);

@@ -349,8 +349,10 @@ void apply_config(TokenizerSpec& spec, PostProcessor& post_processor, std::optio
 Tokenizer make_tokenizer(TokenizerSpec spec) {
   auto impl = std::make_shared<Tokenizer::Impl>();
   impl->normalizer = parse_normalizer(spec.normalizer);
-  impl->pre_tokenizer = parse_pre_tokenizer(spec.pre_tokenizer);
-  impl->byte_level = spec.type == ModelType::kBpe && is_byte_level(impl->pre_tokenizer);
+  impl->pre_tokenizer = parse_pre_tokenizer(
+      spec.pre_tokenizer,
+      spec.type == ModelType::kBpe ? LastByteLevel::kSpellsBytes : LastByteLevel::kWritesSymbols);
+  impl->byte_level = is_byte_level(impl->pre_tokenizer);
   impl->model = token_model_of(
       spec, impl->byte_level ? BpeModel::Symbols::kBytes : BpeModel::Symbols::kCharacters);
   impl->decoder = parse_decoder(spec.decoder);
@@ -361,10 +363,12 @@ Tokenizer make_tokenizer(TokenizerSpec spec) {
   impl->bos = named_id(spec, "bos_token");
   impl->eos = named_id(spec, "eos_token");
   impl->post_processor = parse_post_processor(spec.post_processor);
-  for (const int32_t id : impl->framed(impl->post_processor.pair, {}, {}).ids) {
-    const bool known = static_cast<size_t>(id) < impl->spellings.size() &&
-                       impl->spellings[static_cast<size_t>(id)];
-    require_intact(known, "post_processor: no token has the id ", id);
+  for (const auto* pieces : {&impl->post_processor.single, &impl->post_processor.pair}) {
+    for (const int32_t id : impl->framed(*pieces, {}, {}).ids) {
+      const bool known = static_cast<size_t>(id) < impl->spellings.size() &&
+                         impl->spellings[static_cast<size_t>(id)];
+      require_intact(known, "post_processor: no token has the id ", id);
+    }
   }
   apply_config(spec, impl->post_processor, impl->bos, impl->eos);
   impl->spec = std::move(spec);

@@ -63,14 +63,14 @@ Vocab vocab_of_lines(std::string_view text) {
   return vocab;
 }
 
-std::optional<NamedToken> bert_token(const char* key, const TokenizerSpec& spec) {
+NamedToken bert_token(const char* key, const TokenizerSpec& spec) {
   const Json& value = field(spec.config, key, "tokenizer_config");
   const auto content = value.is_string()
                            ? value.get<std::string>()
                            : string_field(value, "content", std::string("tokenizer_config.") + key);
   const auto found = std::ranges::find(spec.vocab, content, &Vocab::value_type::first);
   require_intact(found != spec.vocab.end(), "vocab.txt: no '", content, "'");
-  return NamedToken{content, found->second};
+  return {content, found->second};
 }
 
 }  // namespace
@@ -115,7 +115,7 @@ Tokenizer tokenizer_from_vocab_txt(std::string_view vocab_txt, std::string_view 
   const Json& strip = field_or_null(config, "strip_accents");
   spec.type = ModelType::kWordPiece;
   spec.vocab = vocab_of_lines(vocab_txt);
-  spec.unk_token = bert_token("unk_token", spec)->content;
+  spec.unk_token = bert_token("unk_token", spec).content;
   spec.normalizer = {
       {"type", "BertNormalizer"},
       {"clean_text", true},
@@ -124,8 +124,8 @@ Tokenizer tokenizer_from_vocab_txt(std::string_view vocab_txt, std::string_view 
       {"strip_accents", strip},
       {"lowercase", bool_field_or(config, "do_lower_case", true, "tokenizer_config")}};
   spec.pre_tokenizer = {{"type", "BertPreTokenizer"}};
-  spec.post_processor =
-      bert_template(*bert_token("cls_token", spec), *bert_token("sep_token", spec));
+  const auto cls = bert_token("cls_token", spec), sep = bert_token("sep_token", spec);
+  spec.post_processor = bert_template(cls, sep);
   spec.decoder = {{"type", "WordPiece"}, {"prefix", "##"}, {"cleanup", true}};
   name_class(config);
   add_tokens_of_config(spec);

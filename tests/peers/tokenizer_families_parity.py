@@ -2,7 +2,8 @@
 """Token ids of assay for every family of tokenizers against `tokenizers`, `sentencepiece` and transformers, id by id on the
 20 000 lines of tokenizer_parity.py and some hundred hostile ones.
 
-usage: tokenizer_families_parity.py ASSAY [NAME...]     (all parts, or those of the NAMEs)
+usage: tokenizer_families_parity.py ASSAY [NAME...]                   (all parts, or those of the NAMEs)
+       tokenizer_families_parity.py ASSAY --exported SOURCE FOLDER    (what assay wrote of a source loads and agrees)
 
   FAMILY      a tokenizer with its published components (tests/golden/tokenizer_families.py), trained on part of the lines
   llama-2     $ASSAY_DATA/tokenizers/llama-2.model against sentencepiece and transformers' LlamaTokenizer
@@ -54,9 +55,11 @@ def compare(name, lines, answers, expected, allowed=lambda line: False):
     print(f"parity: {name}: {len(lines)} lines agree" + (f" but {known} known differences" if known else ""), flush=True)
 
 
-def ids_by(tokenizer, parse_special):
+def ids_by(tokenizer, lines, parse_special):
     tokenizer.encode_special_tokens = not parse_special
-    return lambda line: tokenizer.encode(line, add_special_tokens=False).ids
+    encoded = tokenizer.encode_batch(lines, add_special_tokens=False)
+    ids = {line: encoding.ids for line, encoding in zip(lines, encoded)}
+    return ids.get
 
 
 def spelled(tokenizer):
@@ -68,7 +71,7 @@ def spelled(tokenizer):
 def compare_tokenizer(binary, name, model, lines, tokenizer):
     for flags, parse in (((), False), (("--parse_special",), True)):
         compare(name + (" special" if parse else ""), lines, assay_ids(binary, str(model), lines, *flags),
-                ids_by(tokenizer, parse), spelled(tokenizer))
+                ids_by(tokenizer, lines, parse), spelled(tokenizer))
 
 
 def family(name):
@@ -108,12 +111,12 @@ def llama_2(binary, lines):
             compare(f"llama-2 legacy={legacy} sentencepiece", lines, plain, reference.encode,
                     (lambda line: False) if legacy else starts_with_space)
             transformers = llama_reference(proto, legacy)
-            compare(f"llama-2 legacy={legacy} transformers", lines, plain, ids_by(transformers, False),
+            compare(f"llama-2 legacy={legacy} transformers", lines, plain, ids_by(transformers, lines, False),
                     starts_with_space if legacy else (lambda line: False))
             special = assay_ids(binary, name, lines, "--parse_special")
             stretches = (lambda line: starts_with_space(line) or any(
                 t + s in line for t in ("<s>", "</s>", "<unk>") for s in (" ", SPACE)))
-            compare(f"llama-2 legacy={legacy} transformers special", lines, special, ids_by(transformers, True),
+            compare(f"llama-2 legacy={legacy} transformers special", lines, special, ids_by(transformers, lines, True),
                     stretches if legacy else (lambda line: False))
 
 
@@ -174,6 +177,10 @@ PARTS = {**{name: family(name) for name in FAMILIES}, "llama-2": llama_2, "unigr
 
 def main():
     lines = hostile_lines() + corpus()[0]
+    if sys.argv[2:3] == ["--exported"]:
+        source, folder = sys.argv[3:]
+        tokenizer = Tokenizer.from_file(folder + "/tokenizer.json")
+        return compare_tokenizer(sys.argv[1], f"exported {pathlib.Path(source).name}", source, lines, tokenizer)
     for name, part in PARTS.items():
         if len(sys.argv) < 3 or name in sys.argv[2:]:
             part(sys.argv[1], lines)
