@@ -1,4 +1,4 @@
-// Tokenizers in the files that came before tokenizer.json (declared in tokenizer/tokenizer.h).
+// Tokenizers in their files (declared in tokenizer/tokenizer.h).
 
 #include <algorithm>
 #include <unordered_set>
@@ -74,6 +74,10 @@ NamedToken bert_token(const char* key, const TokenizerSpec& spec) {
 }
 
 }  // namespace
+
+Tokenizer tokenizer_from_json(std::string_view tokenizer_json, std::string_view tokenizer_config) {
+  return make_tokenizer(parse_tokenizer_json(tokenizer_json, tokenizer_config));
+}
 
 Tokenizer tokenizer_from_sentencepiece(std::string_view bytes, std::string_view tokenizer_config) {
   return in_context("tokenizer.model", [&] {
