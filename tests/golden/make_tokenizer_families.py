@@ -2,7 +2,8 @@
 """Makes tests/golden/tokenizer_families.json with the `tokenizers` library: run with the peers' Python (make peers).
 
 Small tokenizers of every family (tokenizer_families.py), trained on the sentences below, and for each the ids of hostile
-texts, special text parsed and not, and what they decode to. One file holds all.
+texts, special text parsed and not, and what they decode to. One file holds all. The library's trainers break ties at random,
+so a new file holds slightly other vocabularies.
 """
 import json
 import pathlib

@@ -6,7 +6,7 @@ import io
 import json
 
 import sentencepiece
-from sentencepiece import sentencepiece_model_pb2
+import sentencepiece_proto
 from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers)
 
 SPACE = "\u2581"
@@ -174,10 +174,10 @@ def sentencepiece_model(lines, size, **options):
 
 def unigram_of(model, normalizer):
     """The HF Unigram tokenizer with the pieces of a SentencePiece model."""
-    proto = sentencepiece_model_pb2.ModelProto.FromString(model)
-    tokenizer = Tokenizer(models.Unigram([(p.piece, p.score) for p in proto.pieces], unk_id=proto.trainer_spec.unk_id,
-                                         byte_fallback=proto.trainer_spec.byte_fallback))
-    tokenizer.normalizer = normalizer(proto.normalizer_spec.precompiled_charsmap)
+    proto = sentencepiece_proto.read(model)
+    tokenizer = Tokenizer(models.Unigram([(p.piece, p.score) for p in proto.pieces], unk_id=proto.trainer.get(40, 0),
+                                         byte_fallback=bool(proto.trainer.get(35, 0))))
+    tokenizer.normalizer = normalizer(proto.normalizer.get(2, b""))
     tokenizer.add_special_tokens([special(p.piece) for p in proto.pieces if p.type in (2, 3)])
     return tokenizer
 

@@ -22,11 +22,11 @@ import tempfile
 import zipfile
 
 import sentencepiece
-from sentencepiece import sentencepiece_model_pb2
 from tokenizers import Tokenizer, models
 from tokenizer_parity import CACHE, ROOT, assay_ids, corpus
 
 sys.path.insert(0, str(ROOT / "tests/golden"))
+import sentencepiece_proto  # noqa: E402
 from make_tokenizer_families import TEXTS  # noqa: E402
 from tokenizer_families import FAMILIES, SPACE, sentencepiece_model  # noqa: E402
 
@@ -99,7 +99,7 @@ def llama_2(binary, lines):
     if not path.exists():
         return print(f"parity: llama-2: skipped, no {path}")
     reference = sentencepiece.SentencePieceProcessor(model_file=str(path))
-    proto = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
+    proto = sentencepiece_proto.read(path.read_bytes())
     for legacy in (True, False):
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
@@ -141,16 +141,13 @@ def gemma_3(binary, lines):
     import gguf
     fields = gguf.GGUFReader(GEMMA).fields
     tokens, kinds, scores = (fields[f"tokenizer.ggml.{key}"].contents() for key in ("tokens", "token_type", "scores"))
-    proto = sentencepiece_model_pb2.ModelProto()
-    for i, (token, kind, score) in enumerate(zip(tokens, kinds, scores)):
-        piece = proto.pieces.add()
-        piece.piece, piece.score = token.replace(" ", SPACE) if kind == 4 else token, score
-        piece.type = 2 if i == fields["tokenizer.ggml.unknown_token_id"].contents() else kind
-    proto.trainer_spec.model_type, proto.trainer_spec.byte_fallback = 2, True
-    proto.trainer_spec.pad_id, proto.trainer_spec.eos_id, proto.trainer_spec.bos_id, proto.trainer_spec.unk_id = range(4)
-    proto.normalizer_spec.name = "identity"
-    proto.normalizer_spec.add_dummy_prefix = proto.normalizer_spec.remove_extra_whitespaces = False
-    reference = sentencepiece.SentencePieceProcessor(model_proto=proto.SerializeToString())
+    unknown = fields["tokenizer.ggml.unknown_token_id"].contents()
+    pieces = [sentencepiece_proto.Piece(token.replace(" ", SPACE) if kind == 4 else token, score, 2 if i == unknown else kind)
+              for i, (token, kind, score) in enumerate(zip(tokens, kinds, scores))]
+    # BPE with byte fallback and the ids of <unk>, <bos>, <eos>, <pad>; no dummy prefix, no spaces removed.
+    trainer = {3: 2, 35: 1, 40: unknown, 41: 2, 42: 1, 43: 0}
+    model = sentencepiece_proto.write(sentencepiece_proto.Model(pieces, trainer, {1: b"identity", 3: 0, 4: 0}))
+    reference = sentencepiece.SentencePieceProcessor(model_proto=model)
     compare("gemma-3 sentencepiece", lines, assay_ids(binary, str(GEMMA), lines), reference.encode)
 
 
