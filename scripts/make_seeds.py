@@ -56,6 +56,16 @@ BBQ = {"example_id": 0, "question_index": "1", "question_polarity": "neg", "cont
        "context": "An aunt and her niece came.", "question": "Who forgot?", "ans0": "The aunt", "ans1": "The niece",
        "ans2": "Unknown", "label": 2}
 
+CHAT_TEMPLATE = b"""{%- macro turn(m, end='|') -%}<{{ m.role }}>{{ m['content'] | trim ~ end }}{% endmacro %}
+{% set ns = namespace(n=0) %}{# a comment #}
+{% for m in messages if m.role != 'tool' %}
+  {% if loop.first and not tools is defined %}{{ bos_token + raise_exception('x') }}{% elif m.content == '' %}{% continue %}{% endif %}
+  {{- turn(m, end='\\n') }}{% set ns.n = ns.n + m.content | length // 2 %}
+{% endfor %}
+{% raw %}{{ x }}{% endraw %}{{ strftime_now('%d %b') }}{{ messages[1:][::-1] | map(attribute='role') | list | tojson(indent=1) }}
+{{ 'a,b'.split(',') | join('-') if ns.n > 1 else {'k': [1.5, none]} }}{% generation %}x{% endgeneration %}
+"""
+
 STUDY = b"""study: s
 model: {path: m, dtype: auto}
 calibration: {data: "text:f", samples: 2, length: 8, seeds: [0]}
@@ -74,6 +84,7 @@ def main():
         "io_jsonl_fuzz": b'{"id": 1, "text": "a\\u00e9"}\n\n{"id": [null, true, -2.5e3]}\n',
         "io_csv_fuzz": b'a,b\n1,"two, ""quoted""\nlines"\n',
         "tokenizer_tokenizer_json_fuzz": tokenizer(),
+        "chat_chat_template_fuzz": CHAT_TEMPLATE,
         "data_bbq_fuzz": json.dumps(BBQ).encode() + b"\n",
         "run_study_fuzz": STUDY,
     }
