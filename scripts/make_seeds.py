@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Writes tests/seeds/TARGET/: one small well-formed input per fuzz target, from which mutation starts."""
+import io
 import json
 import pathlib
 import struct
+import zipfile
 
 SEEDS = pathlib.Path(__file__).resolve().parent.parent / "tests/seeds"
 
@@ -49,6 +51,19 @@ def tokenizer():
                   "vocab": {"<s>": 0, "a": 1, "b": 2, "ab": 3}, "merges": ["a b"]}}).encode()
 
 
+def pytorch_bin():
+    """A zip archive as torch.save writes it: the state_dict {"w": float32 [2, 2]}."""
+    text = lambda word: b"X" + struct.pack("<I", len(word)) + word.encode()
+    storage = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + b"K\x04tQ"
+    tensor = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\x00K\x02K\x02\x86K\x02K\x01\x86\x89"
+    pickle = b"\x80\x02}q\x00" + text("w") + tensor + b"ccollections\nOrderedDict\n)RtRs."
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in [("data.pkl", pickle), ("byteorder", b"little"), ("data/0", bytes(16))]:
+            archive.writestr(zipfile.ZipInfo("archive/" + name), content)
+    return file.getvalue()
+
+
 BBQ = {"example_id": 0, "question_index": "1", "question_polarity": "neg", "context_condition": "ambig",
        "category": "Age", "answer_info": {"ans0": ["the aunt", "old"], "ans1": ["the niece", "nonOld"],
                                           "ans2": ["Unknown", "unknown"]},
@@ -81,6 +96,7 @@ def main():
     seeds = {
         "io_gguf_fuzz": gguf(),
         "io_safetensors_fuzz": safetensors(),
+        "io_pytorch_bin_fuzz": pytorch_bin(),
         "io_jsonl_fuzz": b'{"id": 1, "text": "a\\u00e9"}\n\n{"id": [null, true, -2.5e3]}\n',
         "io_csv_fuzz": b'a,b\n1,"two, ""quoted""\nlines"\n',
         "tokenizer_tokenizer_json_fuzz": tokenizer(),
