@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "chat/python_text.h"
+#include "tokenizer/code_points.h"
 
 namespace assay::jinja {
 namespace {
@@ -261,12 +262,12 @@ class Lexer {
       if (letter != std::string_view::npos) {
         out += kMeanings[letter];
       } else if (num_digits > 0) {
-        append_code_point(out, code_of(text.substr(i + 1), num_digits, 16));
+        append_utf8(out, code_of(text.substr(i + 1), num_digits, 16));
         i += num_digits;
       } else if (c >= '0' && c <= '7') {
         size_t end = i;
         while (end < text.size() && end < i + 3 && text[end] >= '0' && text[end] <= '7') ++end;
-        append_code_point(out, code_of(text.substr(i), end - i, 8));
+        append_utf8(out, code_of(text.substr(i), end - i, 8));
         i = end - 1;
       } else if (c == 'N' || static_cast<unsigned char>(c) >= 0x80) {
         fail_here("unsupported: the escape \\", c == 'N' ? "N" : "before a letter beyond ASCII");

@@ -7,6 +7,9 @@
 
 namespace assay::jinja {
 
+// Whether the name is that of a constant: true, none, and with a capital.
+bool is_constant_name(std::string_view name);
+
 enum class InlineIf { kAllowed, kNotHere };
 
 class ExpressionParser {

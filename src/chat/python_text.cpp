@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "tokenizer/code_points.h"
+
 namespace assay::jinja {
 namespace {
 
@@ -50,36 +52,9 @@ std::vector<std::string_view> listed_code_points(Budget& budget, std::string_vie
   return all;
 }
 
-void append_code_point(std::string& text, char32_t c) {
-  const auto byte = [&](char32_t bits) { text += static_cast<char>(bits); };
-  if (c < 0x80) {
-    byte(c);
-  } else if (c < 0x800) {
-    byte(0xC0 | c >> 6);
-    byte(0x80 | (c & 0x3F));
-  } else if (c < 0x10000) {
-    byte(0xE0 | c >> 12);
-    byte(0x80 | (c >> 6 & 0x3F));
-    byte(0x80 | (c & 0x3F));
-  } else {
-    byte(0xF0 | c >> 18);
-    byte(0x80 | (c >> 12 & 0x3F));
-    byte(0x80 | (c >> 6 & 0x3F));
-    byte(0x80 | (c & 0x3F));
-  }
-}
-
 bool is_space(std::string_view c) {
-  if (c.size() == 1) {
-    const char b = c[0];
-    return (b >= 0x09 && b <= 0x0D) || (b >= 0x1C && b <= 0x20);
-  }
-  if (c.size() == 2) return c == "\xC2\x85" || c == "\xC2\xA0";
-  if (c.size() != 3) return false;
-  if (c == "\xE1\x9A\x80" || c == "\xE2\x81\x9F" || c == "\xE3\x80\x80") return true;
-  if (!c.starts_with("\xE2\x80")) return false;  // U+2000 to U+200A, 2028, 2029, 202F
-  const auto last = static_cast<unsigned char>(c[2]);
-  return last <= 0x8A || last == 0xA8 || last == 0xA9 || last == 0xAF;
+  const char32_t value = code_point_at(c, 0).value;
+  return is_white_space(value) || (value >= 0x1C && value <= 0x1F);
 }
 
 std::optional<size_t> find_text(Budget& budget, std::string_view text, std::string_view part,

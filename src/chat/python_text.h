@@ -40,7 +40,6 @@ class CodePoints {
 };
 inline CodePoints code_points(std::string_view text) { return CodePoints(text); }
 std::vector<std::string_view> listed_code_points(Budget& budget, std::string_view text);
-void append_code_point(std::string& text, char32_t code_point);
 
 // str.isspace() of one code point given as UTF-8.
 bool is_space(std::string_view code_point);

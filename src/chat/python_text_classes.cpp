@@ -8,16 +8,12 @@
 #include <cmath>
 
 #include "chat/python_text.h"
+#include "tokenizer/code_points.h"
 
 namespace assay::jinja {
 namespace {
 
-char32_t decoded(std::string_view c) {
-  utf8proc_int32_t value = 0;
-  utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(c.data()),
-                   static_cast<utf8proc_ssize_t>(c.size()), &value);
-  return static_cast<char32_t>(value);
-}
+char32_t decoded(std::string_view c) { return code_point_at(c, 0).value; }
 
 utf8proc_category_t category(char32_t c) {
   return utf8proc_category(static_cast<utf8proc_int32_t>(c));
@@ -64,7 +60,7 @@ char32_t with_case(char32_t c, Case wanted) {
 std::string all_with_case(std::string_view text, Case wanted) {
   std::string out;
   for (const std::string_view c : code_points(text)) {
-    append_code_point(out, with_case(decoded(c), wanted));
+    append_utf8(out, with_case(decoded(c), wanted));
   }
   return out;
 }
@@ -125,7 +121,7 @@ std::string title_cased(std::string_view text) {
   bool follows_cased = false;
   for (const std::string_view c : code_points(text)) {
     const char32_t value = decoded(c);
-    append_code_point(out, with_case(value, follows_cased ? Case::kLower : Case::kTitle));
+    append_utf8(out, with_case(value, follows_cased ? Case::kLower : Case::kTitle));
     follows_cased = is_cased(value);
   }
   return out;
