@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <vector>
+#include <utility>
 
 #include "base/every_isa.h"
 #include "io/block_encoders.h"
@@ -22,16 +22,20 @@ constexpr std::array<float, 15> kMidpoints = [] {
   return between;
 }();
 
-ASSAY_INLINE float nearest_level(float value) {
+// One comparison a midpoint, spelled out: a loop inside the loops over lanes keeps them scalar.
+template <size_t... i>
+ASSAY_INLINE float nearest_level(float value, std::index_sequence<i...>) {
   float level = kIq4Levels[0];
-  for (size_t i = 0; i < 15; ++i) level = value >= kMidpoints[i] ? kIq4Levels[i + 1] : level;
+  ((level = value >= kMidpoints[i] ? kIq4Levels[i + 1] : level), ...);
   return level;
 }
+ASSAY_INLINE float nearest_level(float value) {
+  return nearest_level(value, std::make_index_sequence<15>());
+}
 
-ASSAY_INLINE int nearest_code(float value) {
-  int code = 0;
-  for (size_t i = 0; i < 15; ++i) code += value >= kMidpoints[i] ? 1 : 0;
-  return code;
+template <size_t... i>
+ASSAY_INLINE int nearest_code(float value, std::index_sequence<i...>) {
+  return (0 + ... + (value >= kMidpoints[i] ? 1 : 0));
 }
 
 using Lane = PerLane<float, kLanes>;
@@ -105,7 +109,10 @@ ASSAY_INLINE void load_weighed(const EncoderRows& rows, size_t first, size_t pre
 
 ASSAY_INLINE void put_level_codes(const float* x, float inverse, std::byte* out) {
   uint8_t code[kBlock];
-  for (size_t i = 0; i < kBlock; ++i) code[i] = static_cast<uint8_t>(nearest_code(inverse * x[i]));
+#pragma omp simd
+  for (size_t i = 0; i < kBlock; ++i) {
+    code[i] = static_cast<uint8_t>(nearest_code(inverse * x[i], std::make_index_sequence<15>()));
+  }
   put_nibbles(code, out);
 }
 

@@ -241,15 +241,58 @@ ASSAY_INLINE float measured(float difference) {
   return measure == ErrorMeasure::kAbsolute ? std::fabs(difference) : difference * difference;
 }
 
-// FITMIN: x ~ scale * l + lowest, l within [0, top], lowest <= 0. Codes of an inverse scale, then
-// the scale and lowest value that are best for them (least squares), kept when the error is less.
-// Later tries start from the lowest value that was kept.
+// Sums of w l, w l^2 and w l x of the codes l of (inverse, lowest).
+template <size_t lanes>
+struct LineSums {
+  PerLane<float, lanes> l, l2, xl;
+};
+template <size_t n, size_t lanes>
+ASSAY_INLINE void line_sums(const Columns<float, n, lanes>& x, const Columns<float, n, lanes>& w,
+                            const PerLane<float, lanes>& inverse,
+                            const PerLane<float, lanes>& lowest, int top, LineSums<lanes>& sums) {
+#pragma omp simd
+  for (size_t j = 0; j < lanes; ++j) {
+    float sum_l = 0, sum_l2 = 0, sum_xl = 0;
+    for (size_t i = 0; i < n; ++i) {
+      const int code = nearest_within(inverse.at[j] * (x.at[i][j] - lowest.at[j]), 0, top);
+      const float l = static_cast<float>(code), wl = w.at[i][j] * l;
+      sum_l += wl;
+      sum_l2 += wl * l;
+      sum_xl += wl * x.at[i][j];
+    }
+    sums.l.at[j] = sum_l;
+    sums.l2.at[j] = sum_l2;
+    sums.xl.at[j] = sum_xl;
+  }
+}
+
+// The weighted error of scale * l + low, l the codes of (inverse, lowest).
 template <ErrorMeasure measure, size_t n, size_t lanes>
-ASSAY_INLINE void fit_minimum(const Columns<float, n, lanes>& x, const Columns<float, n, lanes>& w,
-                              int top, const MinimumSearch& search, MinimumFit<n, lanes>& fit) {
-  const float levels = static_cast<float>(top);
-  PerLane<float, lanes> lowest, highest, sum_w, sum_x, error, inverse, start;
-  PerLane<int, lanes> is_flat;
+ASSAY_INLINE void line_error(const Columns<float, n, lanes>& x, const Columns<float, n, lanes>& w,
+                             const PerLane<float, lanes>& inverse,
+                             const PerLane<float, lanes>& lowest, int top,
+                             const PerLane<float, lanes>& scale, const PerLane<float, lanes>& low,
+                             PerLane<float, lanes>& error) {
+#pragma omp simd
+  for (size_t j = 0; j < lanes; ++j) {
+    float sum = 0;
+    for (size_t i = 0; i < n; ++i) {
+      const int code = nearest_within(inverse.at[j] * (x.at[i][j] - lowest.at[j]), 0, top);
+      const float difference = scale.at[j] * static_cast<float>(code) + low.at[j] - x.at[i][j];
+      sum += w.at[i][j] * measured<measure>(difference);
+    }
+    error.at[j] = sum;
+  }
+}
+
+// The least and the largest element, the sums of w and of w x.
+template <size_t lanes>
+struct Range {
+  PerLane<float, lanes> lowest, highest, sum_w, sum_x;
+};
+template <size_t n, size_t lanes>
+ASSAY_INLINE void range_of(const Columns<float, n, lanes>& x, const Columns<float, n, lanes>& w,
+                           Range<lanes>& range) {
 #pragma omp simd
   for (size_t j = 0; j < lanes; ++j) {
     float low = x.at[0][j], high = x.at[0][j], total = w.at[0][j], weighted = total * x.at[0][j];
@@ -259,71 +302,67 @@ ASSAY_INLINE void fit_minimum(const Columns<float, n, lanes>& x, const Columns<f
       total += w.at[i][j];
       weighted += w.at[i][j] * x.at[i][j];
     }
-    low = low > 0 ? 0.0f : low;
-    lowest.at[j] = start.at[j] = low;
-    highest.at[j] = high;
-    is_flat.at[j] = high <= low ? 1 : 0;
-    sum_w.at[j] = total;
-    sum_x.at[j] = weighted;
-    inverse.at[j] = levels / (high - low);
+    range.lowest.at[j] = low;
+    range.highest.at[j] = high;
+    range.sum_w.at[j] = total;
+    range.sum_x.at[j] = weighted;
+  }
+}
+
+// FITMIN: x ~ scale * l + lowest, l within [0, top], lowest <= 0. Codes of an inverse scale, then
+// the scale and lowest value that are best for them (least squares), kept when the error is less.
+// Later tries start from the lowest value that was kept.
+template <ErrorMeasure measure, size_t n, size_t lanes>
+ASSAY_INLINE void fit_minimum(const Columns<float, n, lanes>& x, const Columns<float, n, lanes>& w,
+                              int top, const MinimumSearch& search, MinimumFit<n, lanes>& fit) {
+  const float levels = static_cast<float>(top);
+  Range<lanes> range;
+  PerLane<float, lanes> lowest, start, inverse, error, tried_inverse, scale, low, tried_error;
+  range_of(x, w, range);
+  for (size_t j = 0; j < lanes; ++j) {
+    lowest.at[j] = start.at[j] = std::min(range.lowest.at[j], 0.0f);
+    inverse.at[j] = levels / (range.highest.at[j] - lowest.at[j]);
     fit.scale.at[j] = 1 / inverse.at[j];
   }
-#pragma omp simd
-  for (size_t j = 0; j < lanes; ++j) {
-    float sum = 0;
-    for (size_t i = 0; i < n; ++i) {
-      const int code = nearest_within(inverse.at[j] * (x.at[i][j] - lowest.at[j]), 0, top);
-      const float difference =
-          fit.scale.at[j] * static_cast<float>(code) + lowest.at[j] - x.at[i][j];
-      sum += w.at[i][j] * measured<measure>(difference);
-    }
-    error.at[j] = sum;
-  }
-  PerLane<float, lanes> tried_inverse, tried_scale, tried_lowest;
+  const auto first_lowest = lowest;
+  line_error<measure>(x, w, inverse, lowest, top, fit.scale, lowest, error);
+  LineSums<lanes> sums;
   for (int s = 0; s <= search.last; ++s) {
     const float numerator = search.first + search.step * static_cast<float>(s) + levels;
-#pragma omp simd
     for (size_t j = 0; j < lanes; ++j) {
-      const float t = numerator / (highest.at[j] - lowest.at[j]);
-      float sum_l = 0, sum_l2 = 0, sum_xl = 0;
-      for (size_t i = 0; i < n; ++i) {
-        const int code = nearest_within(t * (x.at[i][j] - lowest.at[j]), 0, top);
-        const float l = static_cast<float>(code), wl = w.at[i][j] * l;
-        sum_l += wl;
-        sum_l2 += wl * l;
-        sum_xl += wl * x.at[i][j];
-      }
-      const float determinant = sum_w.at[j] * sum_l2 - sum_l * sum_l;
-      const float scale = (sum_w.at[j] * sum_xl - sum_x.at[j] * sum_l) / determinant;
-      const float low = (sum_l2 * sum_x.at[j] - sum_l * sum_xl) / determinant;
-      const float scale_from_zero = sum_xl / sum_l2;
-      tried_inverse.at[j] = t;
-      tried_scale.at[j] = low > 0 ? scale_from_zero : scale;
-      tried_lowest.at[j] = determinant > 0 ? (low > 0 ? 0.0f : low) : INFINITY;  // never better
+      tried_inverse.at[j] = numerator / (range.highest.at[j] - lowest.at[j]);
     }
+    line_sums(x, w, tried_inverse, lowest, top, sums);
 #pragma omp simd
     for (size_t j = 0; j < lanes; ++j) {
-      float sum = 0;
-      for (size_t i = 0; i < n; ++i) {
-        const int code = nearest_within(tried_inverse.at[j] * (x.at[i][j] - lowest.at[j]), 0, top);
-        const float difference =
-            tried_scale.at[j] * static_cast<float>(code) + tried_lowest.at[j] - x.at[i][j];
-        sum += w.at[i][j] * measured<measure>(difference);
-      }
-      const bool is_better = sum < error.at[j];
-      error.at[j] = is_better ? sum : error.at[j];
-      fit.scale.at[j] = is_better ? tried_scale.at[j] : fit.scale.at[j];
+      const float l = sums.l.at[j], l2 = sums.l2.at[j], xl = sums.xl.at[j];
+      const float sum_w = range.sum_w.at[j], sum_x = range.sum_x.at[j];
+      const float determinant = sum_w * l2 - l * l;
+      const float line_scale = (sum_w * xl - sum_x * l) / determinant;
+      const float line_low = (l2 * sum_x - l * xl) / determinant, through_zero = xl / l2;
+      const bool is_above_zero = line_low > 0;
+      scale.at[j] = is_above_zero ? through_zero : line_scale;
+      const float kept_low = is_above_zero ? 0.0f : line_low;
+      low.at[j] = determinant > 0 ? kept_low : INFINITY;  // never better
+    }
+    line_error<measure>(x, w, tried_inverse, lowest, top, scale, low, tried_error);
+#pragma omp simd
+    for (size_t j = 0; j < lanes; ++j) {
+      const bool is_better = tried_error.at[j] < error.at[j];
+      error.at[j] = is_better ? tried_error.at[j] : error.at[j];
+      fit.scale.at[j] = is_better ? scale.at[j] : fit.scale.at[j];
       inverse.at[j] = is_better ? tried_inverse.at[j] : inverse.at[j];
       start.at[j] = is_better ? lowest.at[j] : start.at[j];
-      lowest.at[j] = is_better ? tried_lowest.at[j] : lowest.at[j];
+      lowest.at[j] = is_better ? low.at[j] : lowest.at[j];
     }
   }
   for (size_t j = 0; j < lanes; ++j) {
-    if (is_flat.at[j] != 0) fit.scale.at[j] = 0;
+    const bool is_flat = range.highest.at[j] <= first_lowest.at[j];
+    if (is_flat) fit.scale.at[j] = 0;
     fit.minimum.at[j] = -lowest.at[j];
     for (size_t i = 0; i < n; ++i) {
       const int code = nearest_within(inverse.at[j] * (x.at[i][j] - start.at[j]), 0, top);
-      fit.code.at[i][j] = is_flat.at[j] != 0 ? 0 : code;
+      fit.code.at[i][j] = is_flat ? 0 : code;
     }
   }
 }
