@@ -28,6 +28,12 @@ def gguf():
     return header + struct.pack("<4f", 1, 2, 3, 4) + b"\0" * 16 + struct.pack("<e", 0.5) + bytes(range(16))
 
 
+def imatrix():
+    """The form without magic: one weight of three columns, summed over four calls."""
+    name = b"blk.0.attn_q.weight"
+    return (struct.pack("<ii", 1, len(name)) + name + struct.pack("<ii3f", 4, 3, 8, 2, 0) + struct.pack("<ii", 2, 1) + b"t")
+
+
 def safetensors():
     header = json.dumps({"__metadata__": {"format": "pt"},
                          "a": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]},
@@ -70,6 +76,7 @@ output: out
 def main():
     seeds = {
         "io_gguf_fuzz": gguf(),
+        "io_imatrix_fuzz": imatrix(),
         "io_safetensors_fuzz": safetensors(),
         "io_jsonl_fuzz": b'{"id": 1, "text": "a\\u00e9"}\n\n{"id": [null, true, -2.5e3]}\n',
         "io_csv_fuzz": b'a,b\n1,"two, ""quoted""\nlines"\n',

@@ -165,16 +165,7 @@ std::vector<Part> parts_of(const std::vector<GgufTensorDeclaration>& tensors,
   return parts;
 }
 
-}  // namespace
-
-uint64_t byte_size(const GgufTensorDeclaration& tensor) {
-  uint64_t elements = 1;
-  for (const uint64_t dim : tensor.dims) elements *= dim;
-  return elements / tensor.format->block_elements * tensor.format->block_bytes;
-}
-
-std::vector<std::filesystem::path> gguf_part_paths(const std::filesystem::path& path,
-                                                   size_t count) {
+std::vector<std::filesystem::path> paths_of(const std::filesystem::path& path, size_t count) {
   if (count == 1) return {path};
   std::vector<std::filesystem::path> paths;
   for (size_t i = 1; i <= count; ++i) {
@@ -184,13 +175,27 @@ std::vector<std::filesystem::path> gguf_part_paths(const std::filesystem::path& 
   return paths;
 }
 
+}  // namespace
+
+uint64_t byte_size(const GgufTensorDeclaration& tensor) {
+  uint64_t elements = 1;
+  for (const uint64_t dim : tensor.dims) elements *= dim;
+  return elements / tensor.format->block_elements * tensor.format->block_bytes;
+}
+
+std::vector<std::filesystem::path> gguf_paths(const std::filesystem::path& path,
+                                              const std::vector<GgufTensorDeclaration>& tensors,
+                                              std::optional<uint64_t> max_part_bytes) {
+  return paths_of(path, parts_of(tensors, max_part_bytes).size());
+}
+
 GgufWriter::GgufWriter(const std::filesystem::path& path, const GgufKeyValues& values,
                        const std::vector<GgufTensorDeclaration>& tensors,
                        std::optional<uint64_t> max_part_bytes) {
   check_values(values);
   check_tensors(tensors);
   const auto parts = parts_of(tensors, max_part_bytes);
-  paths_ = gguf_part_paths(path, parts.size());
+  paths_ = paths_of(path, parts.size());
   const GgufKeyValues none;
   for (size_t p = 0; p < parts.size(); ++p) {
     const Part& part = parts[p];

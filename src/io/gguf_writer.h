@@ -33,8 +33,10 @@ struct GgufTensorDeclaration {
 
 uint64_t byte_size(const GgufTensorDeclaration& tensor);
 
-// x.gguf -> the names of `count` parts, x-00001-of-00005.gguf on; x.gguf itself for one.
-std::vector<std::filesystem::path> gguf_part_paths(const std::filesystem::path& path, size_t count);
+// The files that GgufWriter writes: x.gguf, or of a split one x-00001-of-00005.gguf and so on.
+std::vector<std::filesystem::path> gguf_paths(const std::filesystem::path& path,
+                                              const std::vector<GgufTensorDeclaration>& tensors,
+                                              std::optional<uint64_t> max_part_bytes);
 
 // Tensors lie in the order of their declaration, packed and aligned to 32 bytes as ggml requires.
 // Parts of a split file begin where one more tensor would exceed max_part_bytes of data; the first

@@ -2,17 +2,35 @@
 
 #include <ATen/ATen.h>
 
+#include <array>
+
 #include "base/error.h"
 
 namespace assay {
 
+namespace {
+
+// [heads, outer, inner, in_features], where of outer and inner one is 2 and the other `half`.
+at::Tensor head_rows_swapped(const at::Tensor& weight, std::array<int64_t, 3> shape) {
+  const auto [heads, outer, inner] = shape;
+  return weight.view({heads, outer, inner, -1}).transpose(1, 2).reshape(weight.sizes());
+}
+
+int64_t half_head(const at::Tensor& weight, int64_t heads) {
+  const int64_t rows = weight.size(0);
+  require(heads > 0 && rows > 0 && rows % (2 * heads) == 0, "rotary order: ", rows,
+          " rows are not ", heads, " heads of even size");
+  return rows / heads / 2;
+}
+
+}  // namespace
+
 at::Tensor undo_rotary_interleaving(const at::Tensor& weight, int64_t heads) {
-  const int64_t rows = weight.size(0), in_features = rows > 0 ? weight.numel() / rows : 0;
-  require(heads > 0 && rows % (2 * heads) == 0, "rotary order: ", rows, " rows are not ", heads,
-          " heads of even size");
-  return weight.view({heads, rows / heads / 2, 2, in_features})
-      .transpose(1, 2)
-      .reshape(weight.sizes());
+  return head_rows_swapped(weight, {heads, half_head(weight, heads), 2});
+}
+
+at::Tensor rotary_interleaved(const at::Tensor& weight, int64_t heads) {
+  return head_rows_swapped(weight, {heads, 2, half_head(weight, heads)});
 }
 
 at::Tensor decode(const StoredTensor& stored) {

@@ -34,6 +34,8 @@ at::Tensor decode(const StoredTensor& stored);
 // Row 2i + h of a head, h in {0, 1}, becomes row h * (head size / 2) + i. weight [heads * head
 // size, in_features].
 at::Tensor undo_rotary_interleaving(const at::Tensor& weight, int64_t heads);
+// The inverse.
+at::Tensor rotary_interleaved(const at::Tensor& weight, int64_t heads);
 
 // Error(kCorruptFile) names the tensor and the place of its first NaN or infinity.
 void require_finite(const at::Tensor& tensor, const std::string& name);

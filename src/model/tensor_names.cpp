@@ -97,6 +97,16 @@ std::vector<ExpectedTensor> all_tensors(const ModelConfig& config) {
   return tensors;
 }
 
+int64_t num_weights(const ModelConfig& config) {
+  int64_t sum = 0;
+  for (const auto& [name, shape] : all_tensors(config)) {
+    int64_t elements = 1;
+    for (const int64_t dim : shape) elements *= dim;
+    sum += elements;
+  }
+  return sum;
+}
+
 std::optional<std::string> name_from_gguf(std::string_view name) {
   if (name == "token_embd.weight") return "model.embed_tokens.weight";
   if (name == "output_norm.weight") return "model.norm.weight";
@@ -106,6 +116,18 @@ std::optional<std::string> name_from_gguf(std::string_view name) {
   const auto found = std::ranges::find(kBlockNames, parts->part, &BlockName::gguf);
   if (found == kBlockNames.end()) return std::nullopt;
   return "model.layers." + std::string(parts->layer) + "." + std::string(found->hugging_face) +
+         std::string(parts->ending);
+}
+
+std::optional<std::string> name_to_gguf(std::string_view name) {
+  if (name == "model.embed_tokens.weight") return "token_embd.weight";
+  if (name == "model.norm.weight") return "output_norm.weight";
+  if (name == "lm_head.weight") return "output.weight";
+  const auto parts = split_layer(name, "model.layers.");
+  if (!parts) return std::nullopt;
+  const auto found = std::ranges::find(kBlockNames, parts->part, &BlockName::hugging_face);
+  if (found == kBlockNames.end()) return std::nullopt;
+  return "blk." + std::string(parts->layer) + "." + std::string(found->gguf) +
          std::string(parts->ending);
 }
 

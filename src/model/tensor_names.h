@@ -23,10 +23,15 @@ std::vector<ExpectedTensor> outer_tensors(const ModelConfig& config);
 std::vector<ExpectedTensor> block_tensors(const ModelConfig& config, int64_t layer);
 // Both, block after block.
 std::vector<ExpectedTensor> all_tensors(const ModelConfig& config);
+// Elements of all of them.
+int64_t num_weights(const ModelConfig& config);
 
 // "blk.3.attn_q.weight" -> "model.layers.3.self_attn.q_proj.weight"; nothing for a name of no
 // tensor that is known.
 std::optional<std::string> name_from_gguf(std::string_view gguf_name);
+
+// The inverse: the name that a GGUF file gives a tensor.
+std::optional<std::string> name_to_gguf(std::string_view name);
 
 // Whether a linear ("mlp.up_proj") of a block has a bias.
 bool has_bias(std::string_view linear, const ModelConfig& config);
