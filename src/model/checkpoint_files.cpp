@@ -51,13 +51,19 @@ std::vector<int64_t> signed_shape(const std::vector<uint64_t>& dims) {
   return {dims.begin(), dims.end()};  // both parsers bound the number of elements
 }
 
+// Whole numbers of a safetensors file are parts of a packed weight, not its values.
+const BlockFormat* float_format(std::string_view dtype) {
+  const bool is_float = dtype == "F32" || dtype == "F16" || dtype == "BF16";
+  return is_float ? block_format_by_name(dtype) : nullptr;
+}
+
 StoredTensor stored(const SafetensorsFile& file, const SafetensorsTensor& tensor) {
   const auto bytes = file.bytes(tensor);
   return {{tensor.name, tensor.name, std::string(tensor.dtype->name), signed_shape(tensor.shape),
            bytes.size()},
           file.mapping,
           bytes,
-          block_format_by_name(tensor.dtype->name)};
+          float_format(tensor.dtype->name)};
 }
 
 StoredTensor stored(const GgufTensor& tensor, const ModelConfig& config) {

@@ -35,8 +35,10 @@ at::Tensor rotary_interleaved(const at::Tensor& weight, int64_t heads) {
 
 at::Tensor decode(const StoredTensor& stored) {
   const auto& name = stored.record.name;
-  require(stored.format != nullptr && stored.format->decoder != nullptr, "tensor '", name,
-          "': type ", stored.record.stored_dtype, " is not read; ", decoded_types(), " are");
+  require(stored.format != nullptr, "tensor '", name, "': type ", stored.record.stored_dtype,
+          " is not read; F32, F16, BF16 are");
+  require(stored.format->decoder != nullptr, "tensor '", name, "': type ",
+          stored.record.stored_dtype, " is not read; ", decoded_types(), " are");
   const auto* data = stored.bytes.data();
   const bool aligned = reinterpret_cast<uintptr_t>(data) % alignof(float) == 0;
   if (stored.format->name == "F32" && aligned && stored.interleaved_heads == 0) {

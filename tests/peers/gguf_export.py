@@ -1,7 +1,7 @@
 """What `assay convert` writes is read by others: the gguf package decodes every tensor to assay's values, transformers'
 loader gives the log-likelihoods of `assay score` on the written file.
 
-SmolLM2's file as F32, Q8_0, Q4_K_M (which falls back to Q5_0 and Q8_0 where rows are not of 256) and Q3_K_S.
+SmolLM2's file as F32, Q8_0 and Q4_K_M (which falls back to Q5_0 and Q8_0 where rows are not of 256).
 """
 import json
 import subprocess
@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 TOLERANCE = 2e-4  # nats: float32 sums in another order, 30 blocks
-FILE_TYPES = ["F32", "Q8_0", "Q4_K_M", "Q3_K_S"]
+FILE_TYPES = ["F32", "Q8_0", "Q4_K_M"]
 REQUESTS = [
     ("The capital of France is", " Paris"),
     ("Water boils at a temperature of", " 100 degrees"),
