@@ -141,7 +141,8 @@ void decode_iq1_m(const std::byte* in, float* out, size_t blocks) {
   for (size_t b = 0; b < blocks; ++b, in += 56, out += kSuper) {
     const std::byte* scales = in + 48;
     uint32_t half = 0;
-    for (size_t k = 0; k < 4; ++k) half |= read<uint16_t>(scales + 2 * k) >> 12 << (4 * k);
+    for (size_t k = 0; k < 4; ++k)
+      half |= uint32_t{read<uint16_t>(scales + 2 * k)} >> 12 << (4 * k);
     const float d = half_to_float(static_cast<uint16_t>(half));
     for (size_t i = 0; i < 32; ++i) {
       const size_t j = i / 2;  // the scale's number
