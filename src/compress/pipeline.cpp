@@ -97,6 +97,8 @@ class Run {
     }
     const MemoryPlan plan = plan_memory(checkpoint, config, calibration_size(sequences_), options);
     spill_ = plan.spill;
+    require(!options.pack || options.journal.empty(),
+            "compress: packed weights are not kept in a journal");
     if (!options.journal.empty()) {
       journal_.emplace(options.journal, identity_of(checkpoint, config, calibration, options));
       journal_->require_room(plan.journal_bytes);
@@ -298,7 +300,8 @@ class Run {
   void walk_dense_block(int64_t layer, const CompressionWork& cost) {
     const ModelConfig& model = checkpoint_.config();
     const BlockWeights weights = block_weights(checkpoint_, layer);
-    CompressedBlock compressed = compress_block(config_, weights, model, batches_);
+    CompressedBlock compressed = compress_block(config_, weights, model, batches_,
+                                                options_.pack ? KeepCodes::kYes : KeepCodes::kNo);
     for (const std::string_view linear : block_linear_names()) {
       in_context(linear, [&] {
         finish(linear_weight_name(layer, linear), weights.linear(linear),
@@ -333,13 +336,18 @@ class Run {
     return in_context(linear, [&] {
       const std::string name = linear_weight_name(layer, linear);
       const at::Tensor weight = checkpoint_.tensor(name);
-      return finish(name, weight, compress_linear(config_of_block(layer), {name, weight, input}));
+      return finish(name, weight,
+                    compress_linear(config_of_block(layer), {name, weight, input, codes_dtype()}));
     });
   }
 
+  std::string codes_dtype() const { return options_.pack ? options_.save_dtype : std::string(); }
+
   // Writes and reports one linear; returns the weight as stored.
   at::Tensor finish(const std::string& name, const at::Tensor& weight, CompressedLinear result) {
-    const at::Tensor stored = as_stored(result.weight, type_, name);
+    const at::Tensor stored = options_.pack ? options_.pack(name, result.weight, result.codes)
+                                            : as_stored(result.weight, type_, name);
+    result.codes = {};
     LinearReport report;
     report.tensor = name;
     report.rows = weight.size(0);
@@ -413,7 +421,7 @@ Json compression_provenance(const Checkpoint& checkpoint, const MethodConfig& co
     provenance["product"] = to_json(kernels::LlmInt8Options{.threshold = 0});  // every input
   }
   if (keeps_weights(config)) {
-    if (const auto int8 = int8_product(checkpoint.provenance())) {
+    if (const auto int8 = checkpoint.int8_product()) {
       provenance["product"] = to_json(*int8);
     }
   }

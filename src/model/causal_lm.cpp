@@ -67,7 +67,7 @@ Block make_block(const Checkpoint& checkpoint, int64_t layer,
   const std::string prefix = "model.layers." + std::to_string(layer) + ".";
   const int64_t width = c.hidden_size, mlp = c.intermediate_size;
   const int64_t q = c.num_attention_heads * c.head_dim, kv = c.num_key_value_heads * c.head_dim;
-  const auto int8 = int8_product(checkpoint.provenance());
+  const auto int8 = checkpoint.int8_product();
   const auto linear = [&](std::string_view name, int64_t out, int64_t in) {
     const auto weight = checked(linear_weight_name(layer, name), weight_of(name), {out, in});
     const auto bias = bias_of(checkpoint, layer, name);

@@ -10,16 +10,11 @@
 #include "base/file.h"
 #include "io/safetensors.h"
 #include "model/family.h"
+#include "model/quantized_folder.h"
 #include "model/tensor_names.h"
 
 namespace assay {
 namespace {
-
-std::string shape_text(const std::vector<int64_t>& shape) {
-  std::string text = "[";
-  for (const auto dim : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(dim);
-  return text + "]";
-}
 
 // Old exports hold a table that is computed from the config; a tied head may be stored all the
 // same.
@@ -109,7 +104,11 @@ CheckpointFiles read_folder_checkpoint(const std::filesystem::path& folder) {
   for (const auto& file : open_safetensors_folder(folder)) {
     for (const auto& tensor : file.header.tensors) files.tensors.push_back(stored(file, tensor));
   }
-  return in_context(folder.string(), [&] { return finished(std::move(files)); });
+  files.quantization = read_quantization(folder, config_json);
+  return in_context(folder.string(), [&] {
+    files.tensors = merge_packed(std::move(files.tensors), files.quantization);
+    return finished(std::move(files));
+  });
 }
 
 CheckpointFiles read_gguf_checkpoint(const std::filesystem::path& path) {

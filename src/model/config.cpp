@@ -54,8 +54,6 @@ void refuse_unsupported(const Json& config) {
           "unsupported: 'rope_interleaved'");
   const auto activation = json_get_or<std::string>(config, "hidden_act", "silu", "config");
   require(activation == "silu", "unsupported: 'hidden_act': '", activation, "' (only silu)");
-  require(!is_set(config, "quantization_config"),
-          "unsupported: 'quantization_config' (this folder holds packed weights)");
   require(!is_set(config, "partial_rotary_factor") || config["partial_rotary_factor"] == 1.0,
           "unsupported: 'partial_rotary_factor'");
 }

@@ -38,7 +38,8 @@ struct ModelConfig {
 // The window of a layer, 0 where it sees everything.
 int64_t window_of_layer(const ModelConfig& config, int64_t layer);
 
-// Error(kBadInput) names the missing, wrong or unsupported field.
+// Error(kBadInput) names the missing, wrong or unsupported field. How weights are packed is not read
+// here (model/quantized_folder.h).
 ModelConfig config_from_json(const Json& config_json);
 ModelConfig config_from_gguf(const GgufFile& file);
 

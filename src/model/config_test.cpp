@@ -89,8 +89,6 @@ TEST(Config, RefusesByNameWhatIsNotComputed) {
   EXPECT_THAT(refusal(with("rope_interleaved", true)), HasSubstr("'rope_interleaved'"));
   EXPECT_THAT(refusal(with("hidden_act", "gelu")), HasSubstr("'hidden_act': 'gelu'"));
   EXPECT_THAT(refusal(with("partial_rotary_factor", 0.5)), HasSubstr("'partial_rotary_factor'"));
-  EXPECT_THAT(refusal(with("quantization_config", Json{{"bits", 4}})),
-              HasSubstr("'quantization_config'"));
   EXPECT_THAT(refusal(with("rope_scaling", Json{{"type", "linaer"}, {"factor", 2.0}})),
               HasSubstr("rope_scaling: unsupported type 'linaer' (did you mean 'linear'?)"));
   EXPECT_THAT(refusal(with("rope_parameters", Json{{"rope_type", "llama3"}})),

@@ -10,11 +10,9 @@
 
 #include "base/json.h"
 #include "model/config.h"
+#include "model/export_folder.h"
 
 namespace assay {
-
-// What to do with a target folder that is not empty.
-enum class ExistingFolder { kRefuse, kReplace };
 
 // The folder grows under a temporary name beside its target and takes the target's name in
 // commit(): it is there whole or not at all. Without commit() the destructor removes what was

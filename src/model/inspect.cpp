@@ -176,6 +176,7 @@ Inspection inspect(const std::filesystem::path& path) {
   result.path = path.string();
   result.description = checkpoint.description();
   result.weights_hash = checkpoint.weights_hash();
+  result.warnings = checkpoint.warnings();
   result.config = checkpoint.config();
   result.groups = group_tensors(checkpoint);
   result.tokenizer = tokenizer_facts(checkpoint);

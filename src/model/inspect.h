@@ -44,6 +44,7 @@ struct TensorGroup {
 
 struct Inspection {
   std::string path, description, weights_hash;
+  std::vector<std::string> warnings;  // of packed weights, Checkpoint::warnings
   ModelConfig config;
   std::vector<TensorGroup> groups;  // in the order of the data flow
   Json tokenizer;  // kind, vocab_size, BOS and EOS; or {"error": why it cannot be read}

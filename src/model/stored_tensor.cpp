@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "base/error.h"
+#include "model/packed_tensor.h"
 
 namespace assay {
 
@@ -17,6 +18,8 @@ at::Tensor undo_rotary_interleaving(const at::Tensor& weight, int64_t heads) {
 
 at::Tensor decode(const StoredTensor& stored) {
   const auto& name = stored.record.name;
+  if (stored.packed)
+    return in_context("tensor '" + name + "'", [&] { return decode(*stored.packed); });
   require(stored.format != nullptr && stored.format->decoder != nullptr, "tensor '", name,
           "': type ", stored.record.stored_dtype, " is not read; ", decoded_types(), " are");
   const auto* data = stored.bytes.data();

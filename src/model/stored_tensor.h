@@ -16,6 +16,8 @@
 
 namespace assay {
 
+struct PackedTensor;  // model/packed_tensor.h
+
 struct StoredTensor {
   TensorRecord record;
   std::shared_ptr<const MappedFile> mapping;
@@ -24,6 +26,8 @@ struct StoredTensor {
   // > 0: rows of each of so many heads lie as interleaved pairs (q and k of a llama GGUF) and are
   // put back into halves.
   int64_t interleaved_heads = 0;
+  // A quantized linear of several tensors; then there are neither bytes nor a format of its own.
+  std::shared_ptr<const PackedTensor> packed = nullptr;
 };
 
 // Float32 in Hugging Face order. What is stored as float32 in that order shares the mapping. The
