@@ -67,6 +67,15 @@ output: out
 """
 
 
+def packed_linear():
+    """A GPTQ config and the four parts of an 8 x 32 linear, as src/pack/packed_layout_fuzz.cpp reads them."""
+    config = json.dumps({"quant_method": "gptq", "bits": 4, "group_size": 16, "checkpoint_format": "gptq_v2"}).encode()
+    parts = [(0, 12, (4, 8), bytes(range(128))), (1, 12, (2, 1), bytes(8)), (2, 10, (2, 8), b"\x00\x3c" * 16),
+             (3, 12, (32,), struct.pack("<32i", *([0] * 16 + [1] * 16)))]
+    return config + b"\0" + b"".join(bytes([name, dtype, len(shape), *shape]) + data
+                                     for name, dtype, shape, data in parts)
+
+
 def main():
     seeds = {
         "io_gguf_fuzz": gguf(),
@@ -76,6 +85,7 @@ def main():
         "tokenizer_tokenizer_json_fuzz": tokenizer(),
         "data_bbq_fuzz": json.dumps(BBQ).encode() + b"\n",
         "run_study_fuzz": STUDY,
+        "pack_packed_layout_fuzz": packed_linear(),
     }
     for target, content in seeds.items():
         folder = SEEDS / target
