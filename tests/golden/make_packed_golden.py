@@ -39,9 +39,9 @@ def part(tensor):
 def case(config, parts, values=None, rounding="float32", approximate=False):
     result = {"config": config, "parts": {name: part(tensor) for name, tensor in parts.items()}, "rounding": rounding}
     if values is not None and approximate:  # another order of two products
-        result["values"] = values.float().flatten()[:64].tolist()
+        result["values"] = values.detach().float().flatten()[:64].tolist()
     elif values is not None:
-        result["sha256"] = hashlib.sha256((values.float() + 0.0).contiguous().numpy().tobytes()).hexdigest()
+        result["sha256"] = hashlib.sha256((values.detach().float() + 0.0).contiguous().numpy().tobytes()).hexdigest()
     return result
 
 
