@@ -160,7 +160,7 @@ class FormOf {
   PackedForm fp8() const {
     if (!std::holds_alternative<DenseConfig>(method_)) {
       refuse("what method " + std::string(method_of(method_).name) +
-             " makes: it rounds a model as it is (--method none)");
+             " makes: it rounds a model as it is (--method dense)");
     }
     if (format_ == "fp8") {
       return {Float8Layout{"weight_scale_inv", {128, 128}},

@@ -107,9 +107,9 @@ INSTANTIATE_TEST_SUITE_P(
              {{"method", "magnitude"}, {"pattern", "2:4"}},
              "CT-F32-24bitmask"},
         Case{"compressed-tensors", {{"method", "magnitude"}, {"sparsity", 0.3}}, "CT-F32-bitmask"},
-        Case{"fp8", {{"method", "none"}}, "FP8-E4M3-128x128"},
-        Case{"fp8_channel", {{"method", "none"}}, "CT-FP8-row"},
-        Case{"fp8_tensor", {{"method", "none"}}, "CT-FP8-tensor"}));
+        Case{"fp8", {{"method", "dense"}}, "FP8-E4M3-128x128"},
+        Case{"fp8_channel", {{"method", "dense"}}, "CT-FP8-row"},
+        Case{"fp8_tensor", {{"method", "dense"}}, "CT-FP8-tensor"}));
 
 TEST(ExportForm, RefusesBeforeAnyWork) {
   const ModelConfig model = tiny_config();
@@ -131,8 +131,8 @@ TEST(ExportForm, RefusesBeforeAnyWork) {
               HasSubstr("groups of scattered inputs"));
   EXPECT_THAT(refusal("gptq", {{"method", "wanda"}}),
               HasSubstr("cannot hold what method wanda makes"));
-  EXPECT_THAT(refusal("fp8", kRtn), HasSubstr("it rounds a model as it is (--method none)"));
-  EXPECT_THAT(refusal("compressed-tensors", {{"method", "none"}}), HasSubstr("method none makes"));
+  EXPECT_THAT(refusal("fp8", kRtn), HasSubstr("it rounds a model as it is (--method dense)"));
+  EXPECT_THAT(refusal("compressed-tensors", {{"method", "dense"}}), HasSubstr("method dense makes"));
   EXPECT_THAT(refusal("compressed-tensors", {{"method", "hqq"}}), HasSubstr("method hqq makes"));
   EXPECT_THAT(refusal("bnb", {{"method", "nf4"}, {"block_size", 128}}), HasSubstr("blocks of 128"));
   EXPECT_THAT(refusal("gptq_v2", {{"method", "rtn"},
