@@ -183,7 +183,9 @@ class FormOf {
             false, dtype_};
   }
 
-  static Json compressed_config(std::string_view format, const Json& weights) {
+  // Programs infer a group's format from its numbers unless it names one.
+  static Json compressed_config(std::string_view format, const Json& weights,
+                                const Json& inputs = nullptr) {
     Json config{{"quant_method", "compressed-tensors"},
                 {"format", format},
                 {"quantization_status", "compressed"},
@@ -191,8 +193,9 @@ class FormOf {
                 {"config_groups", Json::object()}};
     if (weights.is_null()) return config;
     config["config_groups"]["group_0"] = {{"targets", {"Linear"}},
+                                          {"format", format},
                                           {"weights", weights},
-                                          {"input_activations", nullptr},
+                                          {"input_activations", inputs},
                                           {"output_activations", nullptr}};
     return config;
   }
@@ -202,11 +205,17 @@ class FormOf {
     if (std::holds_alternative<LlmInt8Config>(method_) ||
         std::holds_alternative<SmoothQuantConfig>(method_)) {
       return {CompressedTensorsLayout{CtInteger{8, {1, -1}, true, false}, {}},
-              compressed_config("int-quantized", {{"num_bits", 8},
-                                                  {"type", "int"},
-                                                  {"symmetric", true},
-                                                  {"strategy", "channel"},
-                                                  {"dynamic", false}}),
+              compressed_config("int-quantized",
+                                {{"num_bits", 8},
+                                 {"type", "int"},
+                                 {"symmetric", true},
+                                 {"strategy", "channel"},
+                                 {"dynamic", false}},
+                                {{"num_bits", 8},
+                                 {"type", "int"},
+                                 {"symmetric", true},
+                                 {"strategy", "token"},
+                                 {"dynamic", true}}),
               false, dtype_};
     }
     return sparse();

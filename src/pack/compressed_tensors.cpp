@@ -10,7 +10,7 @@
 namespace assay {
 namespace {
 
-constexpr std::initializer_list<std::string_view> kScaleDtypes{"F32", "BF16", "F16"};
+const std::initializer_list<std::string_view> kScaleDtypes{"F32", "BF16", "F16"};
 
 LinearShape stated_shape(const StoredParts& parts) {
   const auto dims = integers_of(part_of(parts, "weight_shape", {"I64", "I32"}, {2}));

@@ -5,7 +5,7 @@
 namespace assay {
 namespace {
 
-constexpr std::initializer_list<std::string_view> kFloats{"F16", "BF16", "F32"};
+const std::initializer_list<std::string_view> kFloats{"F16", "BF16", "F32"};
 
 // A setting that the file repeats beside the weight.
 void check_setting(const StoredParts& parts, std::string_view name, int64_t expected) {
