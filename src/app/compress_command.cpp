@@ -214,7 +214,7 @@ void compress_into(Folder& folder, const CompressArguments& arguments, const Met
   progress.reset();
   const Tokenizer tokenizer = checkpoint.tokenizer();
   Json provenance = compression_provenance(checkpoint, config, given, options, report);
-  provenance["export"] = arguments.format;
+  if (arguments.format != "dense") provenance["export"] = arguments.format;
   folder.commit(tokenizer.to_tokenizer_json(), tokenizer.to_tokenizer_config(), provenance);
   remove_block_journal(journal_folder(arguments));
   print_report(arguments, config, report);

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "compress/awq.h"
-#include "compress/export_form.h"
+#include "compress/exported_codes.h"
 #include "compress/smoothquant.h"
 
 namespace assay {

@@ -9,7 +9,7 @@
 #include <variant>
 
 #include "base/error.h"
-#include "compress/export_form.h"
+#include "compress/exported_codes.h"
 #include "compress/metric.h"
 
 namespace assay {

@@ -132,7 +132,8 @@ TEST(ExportForm, RefusesBeforeAnyWork) {
   EXPECT_THAT(refusal("gptq", {{"method", "wanda"}}),
               HasSubstr("cannot hold what method wanda makes"));
   EXPECT_THAT(refusal("fp8", kRtn), HasSubstr("it rounds a model as it is (--method dense)"));
-  EXPECT_THAT(refusal("compressed-tensors", {{"method", "dense"}}), HasSubstr("method dense makes"));
+  EXPECT_THAT(refusal("compressed-tensors", {{"method", "dense"}}),
+              HasSubstr("method dense makes"));
   EXPECT_THAT(refusal("compressed-tensors", {{"method", "hqq"}}), HasSubstr("method hqq makes"));
   EXPECT_THAT(refusal("bnb", {{"method", "nf4"}, {"block_size", 128}}), HasSubstr("blocks of 128"));
   EXPECT_THAT(refusal("gptq_v2", {{"method", "rtn"},
