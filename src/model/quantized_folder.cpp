@@ -120,8 +120,9 @@ std::vector<StoredTensor> merge_packed(std::vector<StoredTensor> tensors,
             config ? "the quantization config leaves this module as it is"
                    : "and the folder has no quantization config");
     for (const size_t i : module.indices) is_merged[i] = true;
-    in_context("'" + name + "'",
-               [&, &of_name = module] { merged.push_back(packed_weight(name, of_name, *layout)); });
+    merged.push_back(in_context("'" + name + "'", [&, &name = name, &module = module] {
+      return packed_weight(name, module, *layout);
+    }));
   }
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (!is_merged[i]) merged.push_back(std::move(tensors[i]));

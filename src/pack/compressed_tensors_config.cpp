@@ -156,7 +156,7 @@ QuantizationConfig compressed_tensors_config(const Json& config) {
             "' (only compressed weights are packed)");
   }
   for (const auto& [name, group] : groups.items()) {
-    in_context("config_groups: " + name, [&, &group = group] {
+    in_context("config_groups: " + name, [&, &group = group, &name = name] {
       refuse_unknown_keys(group, kGroupKeys, name);
       require(is_empty(group, "output_activations"), "unsupported: 'output_activations'");
       if (is_set(group, "input_activations"))

@@ -198,9 +198,8 @@ QuantizationConfig auto_round_config(const Json& config) {
       }
       Json merged = config;
       merged.update(changes);
-      result.rules.push_back(in_context(where, [&] {
-        return ModuleRule{ModulePattern(Kind::kName, module), layout_from(merged)};
-      }));
+      result.rules.push_back({ModulePattern(Kind::kName, module),
+                              in_context(where, [&] { return layout_from(merged); })});
     }
   }
   result.rules.push_back(left_alone(Kind::kSuffix, "lm_head"));
