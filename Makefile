@@ -8,6 +8,7 @@ setup:
 
 peers: setup
 	@scripts/peers.sh
+	@scripts/gemma.sh
 
 configure: setup
 	@mkdir -p build

@@ -66,6 +66,24 @@ TEST_F(CompressCommand, WritesWhatTheMethodComputesAndSaysSo) {
   EXPECT_EQ(provenance["report"]["linears"].size(), 14u);
 }
 
+TEST_F(CompressCommand, WritesPackedFoldersAndTakesThemAsBase) {
+  auto done = run("tiny --method rtn --bits 4 --group_size 32 --sym --export gptq -o packed");
+  ASSERT_EQ(done.exit_code, 0) << done.text;
+  const auto packed = Checkpoint::open(folder_ / "packed");
+  EXPECT_EQ(packed.description(), "packed: decoded GPTQ-4bit-g32");
+  EXPECT_EQ(packed.provenance()["export"], "gptq");
+  EXPECT_TRUE(fs::exists(folder_ / "packed" / "quantize_config.json"));
+  done = run("packed --method magnitude --pattern 2:4 --export compressed-tensors -o sparse");
+  ASSERT_EQ(done.exit_code, 0) << done.text;
+  const auto sparse = Checkpoint::open(folder_ / "sparse");
+  EXPECT_EQ(sparse.description(), "sparse: decoded CT-F16-24bitmask");
+  EXPECT_EQ(sparse.provenance()["source"]["weights_sha256"], packed.weights_hash());
+  done = run("tiny --method rtn --export gptq -o never");
+  EXPECT_EQ(done.exit_code, 2);
+  EXPECT_THAT(done.text, HasSubstr("--export gptq cannot hold zero points that may be 0"));
+  EXPECT_FALSE(fs::exists(folder_ / "never"));
+}
+
 TEST_F(CompressCommand, EveryMethodRunsAndItsResultLoads) {
   for (const Method& method : methods()) {
     SCOPED_TRACE(method.name);

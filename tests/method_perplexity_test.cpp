@@ -98,7 +98,7 @@ CausalLM model_of(const ModelConfig& config, Tensors tensors, const Json& proven
   const auto take = [&](const std::string& name) { return tensors.extract(name).mapped(); };
   CausalLM model;
   model.config = config;
-  model.embed_tokens = take("model.embed_tokens.weight");
+  model.embedding = take("model.embed_tokens.weight");
   for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
     Block& block = model.blocks.emplace_back();
     const std::string prefix = "model.layers." + std::to_string(layer) + ".";
@@ -110,7 +110,7 @@ CausalLM model_of(const ModelConfig& config, Tensors tensors, const Json& proven
     }
   }
   model.norm = take("model.norm.weight");
-  model.lm_head = Linear(model.embed_tokens);
+  model.lm_head = Linear(model.embedding.tokens);
   return model;
 }
 
@@ -135,8 +135,8 @@ Tensors compressed_block_by_block(const Checkpoint& checkpoint, const MethodConf
   std::optional<GradientStore> gradients;
   if (needs_of(config).gradients)
     gradients.emplace(checkpoint, given.sequences, std::get<GblmConfig>(config).norm);
-  auto batches = embed_sequences(tensors.at("model.embed_tokens.weight"), given.sequences,
-                                 CompressOptions{}.batch_tokens);
+  auto batches = embed_sequences(tensors.at("model.embed_tokens.weight"), checkpoint.config(),
+                                 given.sequences, CompressOptions{}.batch_tokens);
   for (int64_t layer = 0; layer < checkpoint.config().num_hidden_layers; ++layer) {
     const Block block = load_block(checkpoint, layer);
     auto statistics = gather_statistics(block, checkpoint.config(), batches, block_linear_names(),

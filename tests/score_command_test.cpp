@@ -72,6 +72,43 @@ TEST_F(ScoreCommand, AnswersEveryLineInOrderAndCopiesTheId) {
   }
 }
 
+// A context as a user's turn, and the same turns given as messages.
+TEST_F(ScoreCommand, PutsLinesAsAChat) {
+  const auto config = folder_ / "model" / "tokenizer_config.json";
+  const std::string before = text_of(config);
+  const std::string line = "{\"id\": 1, \"messages\": [], \"continuation\": \"the\"}\n";
+  EXPECT_NE(score(line).errors.find("'messages' needs --apply_chat_template"), std::string::npos);
+  EXPECT_NE(score(line, "--apply_chat_template").errors.find("has no chat template"),
+            std::string::npos);
+
+  Json with_template = Json::parse(before);
+  with_template["chat_template"] =
+      "{% for m in messages %}<|im_start|>{{ m.role }} {{ m.content }}<|im_end|>{% endfor %}";
+  std::ofstream(config) << with_template.dump();
+  const auto plain = score(
+      "{\"id\": 1, \"context\": \"the cat\", \"continuation\": \"sat\"}\n"
+      "{\"id\": 2, \"messages\": [{\"role\": \"user\", \"content\": \"the cat\"}], "
+      "\"continuation\": \"sat\"}\n"
+      "{\"id\": 3, \"messages\": [{\"role\": \"system\", \"content\": \"x\"}, "
+      "{\"role\": \"user\", \"content\": \"the cat\"}], \"continuation\": \"sat\"}\n",
+      "--apply_chat_template");
+  const auto instructed =
+      score("{\"id\": 3, \"context\": \"the cat\", \"continuation\": \"sat\"}\n",
+            "--apply_chat_template --system_instruction x");
+  const auto twice = score(
+      "{\"id\": 3, \"messages\": [{\"role\": \"system\", \"content\": \"y\"}], "
+      "\"continuation\": \"sat\"}\n",
+      "--apply_chat_template --system_instruction x");
+  std::ofstream(config) << before;
+  ASSERT_EQ(plain.exit_code, 0) << plain.errors;
+  ASSERT_EQ(instructed.exit_code, 0) << instructed.errors;
+  const auto of = [](const Json& answer) { return answer["log_likelihood"].get<double>(); };
+  EXPECT_EQ(of(plain.answers[0]), of(plain.answers[1]));
+  EXPECT_EQ(of(plain.answers[2]), of(instructed.answers[0]));
+  EXPECT_NE(of(plain.answers[0]), of(plain.answers[2]));
+  EXPECT_NE(twice.errors.find("a second system turn"), std::string::npos) << twice.errors;
+}
+
 TEST_F(ScoreCommand, RollsOverWindowsAndLeavesOutASingleLastToken) {
   const auto output = score(
       "{\"id\": 1, \"ids\": [5, 6, 7, 8, 9, 10, 11], \"window\": 3}\n"

@@ -12,6 +12,7 @@
 #include <fstream>
 #include <string>
 
+#include "base/file.h"
 #include "command.h"
 #include "io/gguf.h"
 #include "model/tiny_model.h"
@@ -114,6 +115,44 @@ TEST(TokenizerParity, TwentyThousandLinesInTwentyScripts) {
                   ASSAY_BINARY + " " + smollm2().string() + " " + folder.path.string() + " 2>&1");
   std::fputs(outcome.text.c_str(), stdout);
   EXPECT_EQ(outcome.exit_code, 0);
+}
+
+// Runs tests/peers/tokenizer_families_parity.py.
+void expect_parity(const std::string& arguments) {
+  const auto python = cache() / "peers/bin/python";
+  if (!fs::exists(python)) GTEST_SKIP() << "no " << python << "; make peers brings it";
+  if (!fs::exists("/usr/share/unicode/cldr")) GTEST_SKIP() << "no Debian package unicode-cldr-core";
+  const auto outcome = run_command(python.string() + " " + ASSAY_SOURCE_DIR +
+                                   "/tests/peers/tokenizer_families_parity.py " + ASSAY_BINARY +
+                                   " " + arguments + " 2>&1");
+  std::fputs(outcome.text.c_str(), stdout);
+  EXPECT_EQ(outcome.exit_code, 0);
+}
+
+TEST(TokenizerParity, TwentyThousandLinesInEveryFamily) { expect_parity(""); }
+
+// What is written into exported folders is read by the library and gives the same ids.
+TEST(TokenizerParity, ExportedGemma3) {
+  const auto model = cache() / "gemma3-270m-q4-k-m-1.0.0/gemma-3-270m-q4_k_m.gguf";
+  if (!fs::exists(model)) GTEST_SKIP() << "no " << model << "; make setup brings it";
+  const auto tokenizer = tokenizer_from_gguf(open_gguf(model));
+  const TokenizerFolder folder(tokenizer.to_tokenizer_json(), tokenizer.to_tokenizer_config());
+  expect_parity("--exported " + model.string() + " " + folder.path.string());
+}
+
+TEST(TokenizerParity, ExportedLlama2) {
+  const char* data = std::getenv("ASSAY_DATA");
+  const auto model = fs::path(data != nullptr ? data : ASSAY_SOURCE_DIR "/../shared/data") /
+                     "tokenizers/llama-2.model";
+  if (!fs::exists(model)) GTEST_SKIP() << "no " << model;
+  const std::string config = R"({"tokenizer_class":"LlamaTokenizer","legacy":true})";
+  const auto tokenizer = tokenizer_from_sentencepiece(read_file(model), config);
+  const TokenizerFolder folder(tokenizer.to_tokenizer_json(), tokenizer.to_tokenizer_config());
+  const auto source = folder.path / "source";
+  fs::create_directories(source);
+  fs::copy_file(model, source / "tokenizer.model");
+  std::ofstream(source / "tokenizer_config.json") << config;
+  expect_parity("--exported " + source.string() + " " + folder.path.string());
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <type_traits>
 
 #include "app/commands.h"
 #include "app/memory_size.h"
@@ -17,6 +18,7 @@
 #include "base/progress.h"
 #include "base/thread_pool.h"
 #include "compress/block_journal.h"
+#include "compress/export_form.h"
 #include "compress/pipeline.h"
 #include "compress/work.h"
 #include "model/export.h"
@@ -27,7 +29,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct CompressArguments {
-  std::string model, method, output, calibration, dtype = "auto", save_dtype = "float32";
+  std::string model, method, output, calibration, dtype = "auto", save_dtype;
+  std::string format = "dense";    // of the folder
   Json settings = Json::object();  // of the method, those that were given
   std::vector<std::string> parity;
 
@@ -73,21 +76,40 @@ CalibrationSize size_of(const std::optional<CalibrationSet>& calibration) {
   return calibration ? calibration_size(calibration->sequences) : CalibrationSize{};
 }
 
+// Packed files of other software hold 16 bits where they hold floats.
+std::string save_dtype_of(const CompressArguments& arguments) {
+  if (!arguments.save_dtype.empty()) return arguments.save_dtype;
+  return arguments.format == "dense" ? "float32" : "float16";
+}
+
+// What the linears are stored as; nothing for a dense folder.
+std::optional<PackedForm> form_of(const CompressArguments& arguments, const MethodConfig& config,
+                                  const ModelConfig& model) {
+  if (arguments.format == "dense") return std::nullopt;
+  return export_form(arguments.format, config, model, save_dtype_of(arguments));
+}
+
 fs::path journal_folder(const CompressArguments& arguments) { return arguments.output + ".blocks"; }
 
 CompressOptions options_of(const CompressArguments& arguments, const Checkpoint& checkpoint,
                            const MethodConfig& config,
                            const std::optional<CalibrationSet>& calibration) {
   CompressOptions options;
-  options.save_dtype = arguments.save_dtype;
+  options.save_dtype = save_dtype_of(arguments);
   options.batch_tokens = arguments.batch_tokens;
   if (!arguments.memory_limit.empty())
     options.memory_limit = parse_memory_size("--memory_limit", arguments.memory_limit);
   options.spill_folder = fs::absolute(arguments.output).lexically_normal().parent_path();
   const double gflop = compression_work(config, checkpoint.config(), size_of(calibration).tokens)
                            .total(checkpoint.config().num_hidden_layers);
-  const bool keeps_journal = arguments.journal == "auto" ? calibration && is_worth_a_journal(gflop)
-                                                         : arguments.journal == "always";
+  const bool is_dense = arguments.format == "dense";
+  require(is_dense || arguments.journal != "always",
+          "compress: --journal always keeps dense blocks, --export ", arguments.format,
+          " needs their codes");
+  const bool keeps_journal = !is_dense ? false
+                             : arguments.journal == "auto"
+                                 ? calibration && is_worth_a_journal(gflop)
+                                 : arguments.journal == "always";
   if (keeps_journal) options.journal = journal_folder(arguments);
   return options;
 }
@@ -141,7 +163,10 @@ void print_plan(const CompressArguments& arguments, const Checkpoint& checkpoint
                                 arguments.calibration)
                   : "none needed",
       memory_text(plan.memory), disk_text(plan.memory, options), plan.gflop,
-      megabytes(plan.output_bytes), options.save_dtype, arguments.output);
+      megabytes(plan.output_bytes),
+      arguments.format == "dense" ? options.save_dtype
+                                  : options.save_dtype + " at most, packed as " + arguments.format,
+      arguments.output);
 }
 
 void print_cache(const CacheReport& cache) {
@@ -163,28 +188,17 @@ void print_report(const CompressArguments& arguments, const MethodConfig& config
   std::cout << "written to " << arguments.output << '\n';
 }
 
-void run(const CompressArguments& arguments) {
-  require(arguments.dtype == "float32" || arguments.dtype == "auto", "compress: dtype '",
-          arguments.dtype, "' is not there yet; float32 is (auto = float32)");
-  require(arguments.batch_tokens >= 1, "compress: --batch_tokens must be at least 1, got ",
-          arguments.batch_tokens);
-  if (arguments.threads != 0) set_num_threads(arguments.threads);
-  at::set_num_threads(static_cast<int>(num_threads()));
-  const MethodConfig config = config_of(arguments);
-  const auto checkpoint = Checkpoint::open(resolve_model(arguments.model));
-  const Method& method = method_of(config);
-  if (arguments.dry_run) {
-    const auto calibration = calibration_of(arguments, method, checkpoint);
-    print_plan(arguments, checkpoint, config, calibration,
-               options_of(arguments, checkpoint, config, calibration));
-    return;
-  }
-  // Refuses a target before anything is computed.
-  FolderExport folder(arguments.output, checkpoint.config(), arguments.save_dtype,
-                      arguments.overwrite ? ExistingFolder::kReplace : ExistingFolder::kRefuse);
-  const auto calibration = calibration_of(arguments, method, checkpoint);
+// Folder: FolderExport or PackedExport.
+template <class Folder>
+void compress_into(Folder& folder, const CompressArguments& arguments, const MethodConfig& config,
+                   const Checkpoint& checkpoint) {
+  const auto calibration = calibration_of(arguments, method_of(config), checkpoint);
   const CalibrationSet* given = calibration ? &*calibration : nullptr;
   CompressOptions options = options_of(arguments, checkpoint, config, calibration);
+  if constexpr (std::is_same_v<Folder, PackedExport>) {
+    options.pack = [&](const std::string& name, const at::Tensor& weight,
+                       const LinearCodes& codes) { return folder.pack(name, weight, codes); };
+  }
   std::optional<Progress> progress;
   double reported = 0;
   options.on_progress = [&](double done, double total, const std::string& stage) {
@@ -199,10 +213,38 @@ void run(const CompressArguments& arguments) {
       options);
   progress.reset();
   const Tokenizer tokenizer = checkpoint.tokenizer();
-  folder.commit(tokenizer.to_tokenizer_json(), tokenizer.to_tokenizer_config(),
-                compression_provenance(checkpoint, config, given, options, report));
+  Json provenance = compression_provenance(checkpoint, config, given, options, report);
+  if (arguments.format != "dense") provenance["export"] = arguments.format;
+  folder.commit(tokenizer.to_tokenizer_json(), tokenizer.to_tokenizer_config(), provenance);
   remove_block_journal(journal_folder(arguments));
   print_report(arguments, config, report);
+}
+
+void run(const CompressArguments& arguments) {
+  require(arguments.dtype == "float32" || arguments.dtype == "auto", "compress: dtype '",
+          arguments.dtype, "' is not there yet; float32 is (auto = float32)");
+  require(arguments.batch_tokens >= 1, "compress: --batch_tokens must be at least 1, got ",
+          arguments.batch_tokens);
+  if (arguments.threads != 0) set_num_threads(arguments.threads);
+  at::set_num_threads(static_cast<int>(num_threads()));
+  const MethodConfig config = config_of(arguments);
+  const auto checkpoint = Checkpoint::open(resolve_model(arguments.model));
+  const auto form = form_of(arguments, config, checkpoint.config());
+  if (arguments.dry_run) {
+    const auto calibration = calibration_of(arguments, method_of(config), checkpoint);
+    print_plan(arguments, checkpoint, config, calibration,
+               options_of(arguments, checkpoint, config, calibration));
+    return;
+  }
+  // Refuses a target before anything is computed.
+  const auto existing = arguments.overwrite ? ExistingFolder::kReplace : ExistingFolder::kRefuse;
+  if (form) {
+    PackedExport folder(arguments.output, checkpoint.config(), *form, existing);
+    compress_into(folder, arguments, config, checkpoint);
+  } else {
+    FolderExport folder(arguments.output, checkpoint.config(), save_dtype_of(arguments), existing);
+    compress_into(folder, arguments, config, checkpoint);
+  }
 }
 
 // One flag for each setting of the methods; its help names those that take it.
@@ -272,8 +314,13 @@ void add_compress_command(CLI::App& program) {
                       "tokens of a sequence, default 2048 or the model's maximum");
   command->add_option("--seed", a->seed, "of the calibration's draw; of the order for permute");
   command->add_option("--dtype", a->dtype, "compute type: float32 or auto (= float32)");
-  command->add_option("--save_dtype", a->save_dtype, "float32, bfloat16 or float16")
-      ->capture_default_str();
+  command->add_option("--save_dtype", a->save_dtype,
+                      "float32, bfloat16 or float16 (default: float32, in packed folders float16)");
+  std::string formats = "how the folder is stored: dense";
+  for (const ExportFormat& format : export_formats()) {
+    formats += "; " + std::string(format.name) + " (" + std::string(format.help) + ")";
+  }
+  command->add_option("--export", a->format, formats)->capture_default_str();
   command->add_option("--threads", a->threads, "threads (default: the processors of this process)");
   command
       ->add_option("--batch_tokens", a->batch_tokens,

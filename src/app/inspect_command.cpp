@@ -1,30 +1,43 @@
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "app/commands.h"
 #include "model/checkpoint.h"
 #include "model/inspect.h"
+#include "model/weight_difference.h"
 
 namespace assay::app {
 
 void add_inspect_command(CLI::App& program) {
   struct Arguments {
-    std::string model;
+    std::string model, against;
     bool json = false;
   };
   const auto arguments = std::make_shared<Arguments>();
   auto* command = program.add_subcommand(
-      "inspect", "what is in a checkpoint: types, bits, counted zeros, tokenizer, provenance");
+      "inspect",
+      "what is in a checkpoint: types, bits, counted zeros, tokenizer, provenance, contradictions");
   command->add_option("model", arguments->model, "folder, .gguf file, or name")->required();
+  command->add_option("--against", arguments->against,
+                      "the checkpoint that it was made of: how far every tensor is from it");
   command->add_flag("--json", arguments->json, "one JSON object instead of text");
   command->callback([arguments] {
-    const auto inspection = inspect(resolve_model(arguments->model));
-    if (arguments->json) {
-      std::cout << inspection_to_json(inspection).dump(2) << '\n';
-    } else {
-      std::cout << inspection_to_text(inspection);
+    const auto path = resolve_model(arguments->model);
+    const auto inspection = inspect(path);
+    std::optional<WeightDifference> difference;
+    if (!arguments->against.empty()) {
+      difference = weight_difference(Checkpoint::open(path),
+                                     Checkpoint::open(resolve_model(arguments->against)));
     }
+    if (!arguments->json) {
+      std::cout << inspection_to_text(inspection) << (difference ? to_text(*difference) : "");
+      return;
+    }
+    Json json = inspection_to_json(inspection);
+    if (difference) json["against"] = to_json(*difference);
+    std::cout << json.dump(2) << '\n';
   });
 }
 

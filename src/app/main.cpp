@@ -20,6 +20,7 @@ int run(int argc, char** argv) {
   for (const auto add : {
            assay::app::add_run_command,
            assay::app::add_compress_command,
+           assay::app::add_convert_command,
            assay::app::add_compare_command,
            assay::app::add_inspect_command,
            assay::app::add_report_command,

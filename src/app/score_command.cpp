@@ -12,12 +12,14 @@
 #include "base/json.h"
 #include "base/thread_pool.h"
 #include "infer/score.h"
+#include "tasks/chat_prompt.h"
 
 namespace assay::app {
 namespace {
 
 struct ScoreArguments {
   std::string model, input, dtype = "auto";
+  ChatSettings chat;
   int64_t batch_tokens = ScoreOptions{}.batch_tokens, threads = 0;
 };
 
@@ -50,11 +52,57 @@ std::vector<int32_t> ids_at(const Json& object, const std::string& key, std::str
   return ids;
 }
 
-std::vector<ScoreRequest> requests_of(const Json& object, const Tokenizer& tokenizer,
+// How lines of text become requests: as they stand, or as a chat.
+struct Asker {
+  Tokenizer tokenizer;
+  std::optional<ChatPrompt> chat;
+};
+
+// The turns of a line: its own messages, or its context as a user's turn. An instruction of the
+// command line is the system turn.
+std::vector<ChatMessage> turns_of(const Json& object, const ChatPrompt& prompt,
+                                  std::string_view where) {
+  constexpr std::array<std::string_view, 2> kMessage = {"role", "content"};
+  std::vector<ChatMessage> turns;
+  if (!prompt.system_instruction.empty()) turns.push_back({"system", prompt.system_instruction});
+  if (!object.contains("messages")) {
+    turns.push_back({"user", json_get<std::string>(object, "context", where)});
+    return turns;
+  }
+  for (const Json& message : json_get<std::vector<Json>>(object, "messages", where)) {
+    require_known_keys(message, kMessage, where);
+    turns.push_back({json_get<std::string>(message, "role", where),
+                     json_get<std::string>(message, "content", where)});
+    require(turns.size() == 1 || turns[0].role != "system" || turns.back().role != "system", where,
+            ": a second system turn, beside --system_instruction or another");
+  }
+  return turns;
+}
+
+std::vector<ScoreRequest> text_request(const Json& object, const Asker& asker,
+                                       std::string_view where) {
+  constexpr std::array<std::string_view, 3> kText = {"id", "context", "continuation"};
+  constexpr std::array<std::string_view, 3> kChat = {"id", "messages", "continuation"};
+  const bool has_messages = object.contains("messages");
+  require(!has_messages || asker.chat, where, ": 'messages' needs --apply_chat_template");
+  if (has_messages) {
+    require_known_keys(object, kChat, where);
+  } else {
+    require_known_keys(object, kText, where);
+  }
+  const auto continuation = json_get<std::string>(object, "continuation", where);
+  if (!asker.chat) {
+    return {encode_request(asker.tokenizer, json_get<std::string>(object, "context", where),
+                           continuation)};
+  }
+  const std::string rendered = rendered_chat(*asker.chat, turns_of(object, *asker.chat, where));
+  return {encode_chat_request(asker.tokenizer, rendered, continuation)};
+}
+
+std::vector<ScoreRequest> requests_of(const Json& object, const Asker& asker,
                                       std::string_view where) {
   constexpr std::array<std::string_view, 3> kRolling = {"id", "ids", "window"};
   constexpr std::array<std::string_view, 3> kIds = {"id", "context_ids", "continuation_ids"};
-  constexpr std::array<std::string_view, 3> kText = {"id", "context", "continuation"};
   require(object.is_object(), where, ": expected an object, got ", object.type_name());
   require(object.contains("id"), where, ": missing key 'id'");
   if (object.contains("ids") || object.contains("window")) {
@@ -67,16 +115,14 @@ std::vector<ScoreRequest> requests_of(const Json& object, const Tokenizer& token
     return {{.context_ids = ids_at(object, "context_ids", where),
              .continuation_ids = ids_at(object, "continuation_ids", where)}};
   }
-  require_known_keys(object, kText, where);
-  return {encode_request(tokenizer, json_get<std::string>(object, "context", where),
-                         json_get<std::string>(object, "continuation", where))};
+  return text_request(object, asker, where);
 }
 
 void add_line(const std::string& text, const std::string& where, const ModelConfig& config,
-              const Tokenizer& tokenizer, Chunk& chunk) {
+              const Asker& asker, Chunk& chunk) {
   const Json object = parse_json(text, where);
   auto requests = in_context(where, [&] {
-    auto made = requests_of(object, tokenizer, "request");
+    auto made = requests_of(object, asker, "request");
     for (const ScoreRequest& r : made) check_request(config, r);
     return made;
   });
@@ -151,6 +197,7 @@ void run(const ScoreArguments& arguments) {
   LineReader lines(arguments.input);
   const auto checkpoint = Checkpoint::open(resolve_model(arguments.model));
   const Tokenizer tokenizer = checkpoint.tokenizer();
+  const Asker asker{tokenizer, chat_prompt(tokenizer, arguments.chat, "score")};
   const CausalLM model = load_causal_lm(checkpoint);
 
   ScoreStats total;
@@ -160,7 +207,7 @@ void run(const ScoreArguments& arguments) {
     std::exception_ptr bad_line;
     while (chunk.requests.size() < kChunkRequests && (more = lines.next(text))) {
       try {
-        add_line(text, lines.where(), model.config, tokenizer, chunk);
+        add_line(text, lines.where(), model.config, asker, chunk);
       } catch (const Error&) {  // answers to the lines before it come first
         bad_line = std::current_exception();
         break;
@@ -190,6 +237,10 @@ void add_score_command(CLI::App& program) {
       ->add_option("--batch_tokens", arguments->batch_tokens,
                    "rows of a batch: bounds memory, changes no result")
       ->capture_default_str();
+  command->add_flag("--apply_chat_template", arguments->chat.apply_chat_template,
+                    "put each context as a user's turn of the chat template; allows 'messages'");
+  command->add_option("--system_instruction", arguments->chat.system_instruction,
+                      "the system turn, with --apply_chat_template");
   command->callback([arguments] { run(*arguments); });
 }
 

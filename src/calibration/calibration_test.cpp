@@ -122,7 +122,7 @@ TEST_F(TinyModel, NormsAreThoseOfTheInputsThatTheBlockSees) {
   const Block block = load_block(checkpoint_, 0);
   const std::vector<std::vector<int32_t>> sequences{{5, 6, 7, 8}, {9, 10}, {11, 12, 13}};
   const auto embed_tokens = checkpoint_.tensor("model.embed_tokens.weight");
-  auto batches = embed_sequences(embed_tokens, sequences, 6);
+  auto batches = embed_sequences(embed_tokens, checkpoint_.config(), sequences, 6);
   ASSERT_EQ(batches.size(), 2u);  // 4 + 2 rows, then 3
   std::map<std::string, at::Tensor> told;
   for (const auto& batch : batches) {
@@ -141,7 +141,8 @@ TEST_F(TinyModel, NormsAreThoseOfTheInputsThatTheBlockSees) {
   }
   // Batches change nothing, to the bit.
   const auto apart = block_input_norms(
-      block, checkpoint_.config(), embed_sequences(embed_tokens, sequences, 1), NormSum::kDouble);
+      block, checkpoint_.config(),
+      embed_sequences(embed_tokens, checkpoint_.config(), sequences, 1), NormSum::kDouble);
   for (const auto& [linear, norm] : norms) EXPECT_TRUE(at::equal(norm, apart.at(linear))) << linear;
   pass_through_(block, checkpoint_.config(), batches);
   EXPECT_EQ(batches[1].hidden.sizes(), at::IntArrayRef({3, 64}));
@@ -153,8 +154,9 @@ TEST_F(TinyModel, FirstSequencesAreWholeAndDoNotDependOnBatches) {
   const auto rows_of = [&](int64_t batch_tokens, int64_t tokens) {
     std::vector<at::Tensor> rows;
     std::vector<int64_t> lengths;
-    for (const auto& batch :
-         first_sequences(embed_sequences(embed_tokens, sequences, batch_tokens), tokens)) {
+    for (const auto& batch : first_sequences(
+             embed_sequences(embed_tokens, checkpoint_.config(), sequences, batch_tokens),
+             tokens)) {
       rows.push_back(batch.hidden);
       lengths.insert(lengths.end(), batch.sequence_rows.begin(), batch.sequence_rows.end());
       EXPECT_EQ(batch.forest.ids.size(), static_cast<size_t>(batch.hidden.size(0)));
@@ -174,8 +176,9 @@ TEST_F(TinyModel, StatesInAFileAreTheSameBitsAndLeaveNoFile) {
   const auto embed_tokens = checkpoint_.tensor("model.embed_tokens.weight");
   const fs::path folder = *folder_ / "states";
   fs::create_directories(folder);
-  auto in_memory = embed_sequences(embed_tokens, sequences, 4);
-  auto in_file = embed_sequences(embed_tokens, sequences, 4, {.in_file = true, .folder = folder});
+  auto in_memory = embed_sequences(embed_tokens, checkpoint_.config(), sequences, 4);
+  auto in_file = embed_sequences(embed_tokens, checkpoint_.config(), sequences, 4,
+                                 {.in_file = true, .folder = folder});
   EXPECT_TRUE(fs::is_empty(folder));
   const Block block = load_block(checkpoint_, 0);
   for (int pass = 0; pass < 2; ++pass) {
@@ -190,13 +193,14 @@ TEST_F(TinyModel, StatesInAFileAreTheSameBitsAndLeaveNoFile) {
   const auto parts = first_sequences(in_file, 5);
   in_file.clear();  // views keep the file
   EXPECT_TRUE(at::equal(parts[1].hidden, in_memory[1].hidden));
-  EXPECT_THROW(
-      embed_sequences(embed_tokens, sequences, 4, {.in_file = true, .folder = folder / "nowhere"}),
-      Error);
+  EXPECT_THROW(embed_sequences(embed_tokens, checkpoint_.config(), sequences, 4,
+                               {.in_file = true, .folder = folder / "nowhere"}),
+               Error);
 }
 
 TEST_F(TinyModel, AnInputThatIsNotFiniteNamesTheLinear) {
-  auto batches = embed_sequences(checkpoint_.tensor("model.embed_tokens.weight"), {{5, 6}}, 8);
+  auto batches = embed_sequences(checkpoint_.tensor("model.embed_tokens.weight"),
+                                 checkpoint_.config(), {{5, 6}}, 8);
   batches[0].hidden[1][3] = NAN;
   try {
     block_input_norms(load_block(checkpoint_, 0), checkpoint_.config(), batches, NormSum::kDouble);

@@ -100,17 +100,10 @@ class PackedInput {
   kernels::PackedWeight packed_;
 };
 
-at::Tensor normed(const at::Tensor& x, const at::Tensor& weight, double eps) {
-  auto y = at::empty_like(x);
-  kernels::rms_norm(x.const_data_ptr<float>(), x.size(0), floats(weight), eps,
-                    y.mutable_data_ptr<float>());
-  return y;
-}
-
-void add_norm_gradient_(const at::Tensor& x, const at::Tensor& dy, const at::Tensor& weight,
-                        double eps, at::Tensor& dx) {
+void add_norm_gradient_(const at::Tensor& x, const at::Tensor& dy, const Norm& norm, double eps,
+                        at::Tensor& dx) {
   kernels::add_rms_norm_gradient(x.const_data_ptr<float>(), dy.const_data_ptr<float>(), x.size(0),
-                                 floats(weight), eps, dx.mutable_data_ptr<float>());
+                                 floats(norm.weight), eps, dx.mutable_data_ptr<float>());
 }
 
 // What one sample leaves in a block on its way forward and the way back needs.
@@ -118,6 +111,7 @@ struct BlockStates {
   at::Tensor normed;
   at::Tensor plain_queries, plain_keys;  // before the norms of heads, where there are any
   at::Tensor queries, keys, values, attended, middle, mlp_normed, gate, up, activated;
+  at::Tensor attention;  // what o_proj gives, where it is normed before it is added
 };
 
 // One block, one sample at a time.
@@ -131,7 +125,10 @@ class BlockGradient {
         shape_{.num_heads = config.num_attention_heads,
                .num_kv_heads = config.num_key_value_heads,
                .head_dim = config.head_dim,
-               .window = block.forward.window} {}
+               .window = block.forward.window,
+               .scale = config.query_pre_attn_scalar > 0
+                            ? static_cast<float>(1 / std::sqrt(config.query_pre_attn_scalar))
+                            : 0} {}
 
   // x [rows, hidden_size] enters the block, d_out is the loss's gradient by what leaves it. Gives
   // that by x, and tells the gradient by each weight.
@@ -139,15 +136,20 @@ class BlockGradient {
     const int64_t rows = x.size(0);
     std::vector<int32_t> positions(static_cast<size_t>(rows));
     std::iota(positions.begin(), positions.end(), 0);
-    const kernels::RotaryTable rotary = rotary_table(config_, rows);
+    const kernels::RotaryTable rotary = rotary_table(config_, rows, block_.forward.window);
     BlockStates s = forward(x, rotary, positions);
 
-    // y = middle + down(silu(gate) * up)
-    take("mlp.down_proj", PackedInput(s.activated).weight_gradient(d_out));
+    // y = middle + down(act(gate) * up), normed before it is added where there is a norm
+    const Norm& output_norm = block_.forward.mlp_output_norm;
+    const auto d_mlp = output_norm.weight.defined()
+                           ? norm_back(block_.forward.down_proj(s.activated), output_norm, d_out)
+                           : d_out;
+    take("mlp.down_proj", PackedInput(s.activated).weight_gradient(d_mlp));
     s.activated.reset();
-    const auto d_activated = back("mlp.down_proj", d_out);
-    kernels::silu_times_gradient_(s.gate.mutable_data_ptr<float>(), s.up.mutable_data_ptr<float>(),
-                                  d_activated.const_data_ptr<float>(), s.gate.numel());
+    const auto d_activated = back("mlp.down_proj", d_mlp);
+    kernels::activate_times_gradient_(config_.hidden_act, s.gate.mutable_data_ptr<float>(),
+                                      s.up.mutable_data_ptr<float>(),
+                                      d_activated.const_data_ptr<float>(), s.gate.numel());
     const at::Tensor &d_gate = s.gate, &d_up = s.up;
     const PackedInput mlp_input(s.mlp_normed);
     take("mlp.gate_proj", mlp_input.weight_gradient(d_gate));
@@ -159,8 +161,12 @@ class BlockGradient {
                        config_.rms_norm_eps, d_middle);
 
     // middle = x + o(attention(q, k, v))
-    take("self_attn.o_proj", PackedInput(s.attended).weight_gradient(d_middle));
-    const auto d_attended = back("self_attn.o_proj", d_middle);
+    const auto d_attention =
+        s.attention.defined()
+            ? norm_back(s.attention, block_.forward.attention_output_norm, d_middle)
+            : d_middle;
+    take("self_attn.o_proj", PackedInput(s.attended).weight_gradient(d_attention));
+    const auto d_attended = back("self_attn.o_proj", d_attention);
     auto d_queries = at::empty_like(s.queries), d_keys = at::empty_like(s.keys),
          d_values = at::empty_like(s.values);
     kernels::attention_gradient(shape_, rows,
@@ -188,6 +194,13 @@ class BlockGradient {
   }
 
  private:
+  // dy, the gradient by norm(x), taken back to x.
+  at::Tensor norm_back(const at::Tensor& x, const Norm& norm, const at::Tensor& dy) const {
+    auto dx = at::zeros_like(x);
+    add_norm_gradient_(x, dy, norm, config_.rms_norm_eps, dx);
+    return dx;
+  }
+
   // A norm of every head, in place; what it was before is kept for the way back.
   void norm_heads_(at::Tensor& x, const at::Tensor& weight, at::Tensor& plain) const {
     if (!weight.defined()) return;
@@ -216,7 +229,7 @@ class BlockGradient {
     const int64_t rows = x.size(0);
     const Block& block = block_.forward;
     BlockStates s;
-    s.normed = normed(x, block.input_layernorm, config_.rms_norm_eps);
+    s.normed = normed(x, block.input_layernorm, config_);
     s.queries = block.q_proj(s.normed);
     s.keys = block.k_proj(s.normed);
     s.values = block.v_proj(s.normed);
@@ -234,13 +247,18 @@ class BlockGradient {
                                           .num_rows = rows}}};
     kernels::attention(shape_, {&run, 1});
     s.middle = x.clone();
-    block.o_proj.add_(s.attended, s.middle);
-    s.mlp_normed = normed(s.middle, block.post_attention_layernorm, config_.rms_norm_eps);
+    if (block.attention_output_norm.weight.defined()) {
+      s.attention = block.o_proj(s.attended);
+      s.middle.add_(normed(s.attention, block.attention_output_norm, config_));
+    } else {
+      block.o_proj.add_(s.attended, s.middle);
+    }
+    s.mlp_normed = normed(s.middle, block.post_attention_layernorm, config_);
     s.gate = block.gate_proj(s.mlp_normed);
     s.up = block.up_proj(s.mlp_normed);
     s.activated = s.gate.clone();
-    kernels::silu_times_(s.activated.mutable_data_ptr<float>(), s.up.const_data_ptr<float>(),
-                         s.up.numel());
+    kernels::activate_times_(config_.hidden_act, s.activated.mutable_data_ptr<float>(),
+                             s.up.const_data_ptr<float>(), s.up.numel());
     return s;
   }
 
@@ -252,20 +270,20 @@ class BlockGradient {
 // The last norm, the head and the loss.
 class HeadGradient {
  public:
-  explicit HeadGradient(const Checkpoint& checkpoint) : eps_(checkpoint.config().rms_norm_eps) {
+  explicit HeadGradient(const Checkpoint& checkpoint) : config_(checkpoint.config()) {
     const std::string name =
         checkpoint.config().tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
     const auto weight = checkpoint.tensor(name);
     forward_ = Linear(weight);
     back_ = Linear(weight.t().contiguous());
-    norm_ = checkpoint.tensor("model.norm.weight");
+    norm_ = load_norm(checkpoint, "model.norm");
   }
 
   // hidden [length, hidden_size] becomes the loss's gradient by it; returns the loss.
   double run_(at::Tensor& hidden, const std::vector<int32_t>& ids) const {
     const auto targets = static_cast<int64_t>(ids.size()) - 1;
     const auto states = hidden.narrow(0, 0, targets).clone();
-    const auto rows = normed(states, norm_, eps_);
+    const auto rows = normed(states, norm_, config_);
     auto d_rows = at::empty_like(rows);
     std::vector<double> losses(static_cast<size_t>(targets));
     for (int64_t first = 0; first < targets; first += kLogitRows) {
@@ -281,7 +299,7 @@ class HeadGradient {
     }
     hidden.zero_();  // the last row has no target
     auto d_hidden = hidden.narrow(0, 0, targets);
-    add_norm_gradient_(states, d_rows, norm_, eps_, d_hidden);
+    add_norm_gradient_(states, d_rows, norm_, config_.rms_norm_eps, d_hidden);
     return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(targets);
   }
 
@@ -305,9 +323,9 @@ class HeadGradient {
     return max + std::log(sum) - at_target;
   }
 
-  double eps_;
+  ModelConfig config_;
   Linear forward_, back_;
-  at::Tensor norm_;
+  Norm norm_;
 };
 
 double block_products(const ModelConfig& c) {  // multiply-adds of a token
@@ -352,11 +370,11 @@ class Run {
 
  private:
   void embed_all() {
-    const auto embed_tokens = checkpoint_.tensor("model.embed_tokens.weight");
+    const auto embedding = load_embedding(checkpoint_);
     for (size_t sample = 0; sample < sequences_.size(); ++sample) {
       in_context("sample " + std::to_string(sample), [&] {
         boundaries_.at(0, sample).copy_(
-            embed(embed_tokens, forest_of_sequences({sequences_[sample]})));
+            embed(embedding, config_, forest_of_sequences({sequences_[sample]})));
       });
       boundaries_.let_go(0, sample);
     }
@@ -394,7 +412,7 @@ class Run {
   void backward(int64_t layer) {
     const TwoWayBlock block = load_two_way(checkpoint_, layer);
     std::map<std::string_view, GradientSums> sums;
-    for (const std::string_view linear : block_linear_names()) {
+    for (const std::string_view linear : block_linear_names(config_, layer)) {
       const Linear& back = block.back.at(linear);
       sums.try_emplace(linear, back.in_features(), back.out_features(), options_.reference_scale);
     }
@@ -410,7 +428,7 @@ class Run {
       advance(3 * block_products(config_) - down_products(config_), sample,
               "backward, layer " + of_layers(layer));
     }
-    for (const std::string_view linear : block_linear_names())
+    for (const std::string_view linear : block_linear_names(config_, layer))
       in_context(linear, [&] { sink_(layer, linear, sums.at(linear).finish()); });
   }
 
@@ -489,9 +507,23 @@ double gradient_gflop(const ModelConfig& config, int64_t tokens) {
   return gflop(blocks + head, static_cast<size_t>(tokens));
 }
 
+void require_gradients(const ModelConfig& c) {
+  const auto none = [&](bool has, std::string_view what) {
+    require(!has, "gradients are not computed through ", what, " (model type ", c.model_type, ")");
+  };
+  none(c.norm == NormKind::kLayer, "layer norms");
+  none(!c.gated_mlp, "an MLP without a gate");
+  none(c.parallel_residual, "attention and MLP side by side");
+  none(c.positions != PositionKind::kRotary, "positions that are not rotary");
+  none(rotary_width(c) != c.head_dim, "heads that turn in part");
+  none(c.attn_logit_softcapping > 0 || c.final_logit_softcapping > 0, "capped scores");
+  none(c.experts.num_experts > 0, "experts");
+}
+
 std::vector<double> aggregate_gradients(const Checkpoint& checkpoint,
                                         const std::vector<std::vector<int32_t>>& sequences,
                                         const GradientSink& sink, const GradientOptions& options) {
+  require_gradients(checkpoint.config());
   require(!sequences.empty(), "gradients: no calibration sequence");
   for (size_t sample = 0; sample < sequences.size(); ++sample) {
     require(sequences[sample].size() >= 2, "gradients: sample ", sample, " has ",

@@ -66,6 +66,9 @@ struct GradientOptions {
 using GradientSink =
     std::function<void(int64_t layer, std::string_view linear, const GradientAggregate& aggregate)>;
 
+// Error(kBadInput) names what of a model no gradient is computed through.
+void require_gradients(const ModelConfig& config);
+
 // The losses of the samples (nats per target), in order. Error(kBadInput): no sequence, one of
 // fewer than two ids, an id outside the vocabulary, no room for the hidden states; hidden states or
 // gradients that are not finite, by layer.

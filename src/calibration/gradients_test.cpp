@@ -26,8 +26,20 @@ namespace fs = std::filesystem;
 class SlowModel {
  public:
   explicit SlowModel(const Checkpoint& checkpoint) : config(checkpoint.config()) {
-    for (const auto& record : checkpoint.tensors())
-      weights[record.name] = checkpoint.tensor(record.name).to(at::kDouble).clone();
+    for (const auto& record : checkpoint.tensors()) {
+      auto& weight = weights[record.name] = checkpoint.tensor(record.name).to(at::kDouble).clone();
+      if (config.norms_store_minus_one && record.name.ends_with("norm.weight")) weight += 1;
+    }
+  }
+
+  // What a block adds, normed first where there is a norm of that name.
+  at::Tensor output_normed(const at::Tensor& x, const std::string& name) const {
+    return weights.contains(name) ? norm(x, name) : x;
+  }
+
+  at::Tensor activated(const at::Tensor& x) const {
+    const bool is_gelu = config.hidden_act == kernels::Activation::kGeluTanh;
+    return is_gelu ? at::gelu(x, "tanh") : x * at::sigmoid(x);
   }
 
   at::Tensor norm(const at::Tensor& x, const std::string& name) const {
@@ -51,10 +63,14 @@ class SlowModel {
     return x.view({x.size(0), count, config.head_dim}).transpose(0, 1);
   }
 
-  at::Tensor rotated(const at::Tensor& x) const {  // [heads, rows, head_dim], half-split
+  // [heads, rows, head_dim], half-split
+  at::Tensor rotated(const at::Tensor& x, int64_t window) const {
+    const bool is_local = window > 0 && config.local_rope_theta > 0;
     const int64_t half = config.head_dim / 2, rows = x.size(1);
     const auto frequency = torch::tensor(
-        rotary_frequencies(config.head_dim, config.rope_theta, config.rope_scaling).inverse);
+        is_local
+            ? rotary_frequencies(config.head_dim, config.local_rope_theta, {}).inverse
+            : rotary_frequencies(config.head_dim, config.rope_theta, config.rope_scaling).inverse);
     const auto angle = at::outer(at::arange(rows, at::kDouble), frequency.to(at::kDouble));
     const auto low = x.narrow(2, 0, half), high = x.narrow(2, half, half);
     return at::cat({low * angle.cos() - high * angle.sin(), high * angle.cos() + low * angle.sin()},
@@ -67,7 +83,8 @@ class SlowModel {
     const auto in = norm(x, prefix + "input_layernorm.weight");
     const auto turned = [&](const std::string& part, int64_t count) {
       const auto of_heads = heads(linear(in, layer, "self_attn." + part + "_proj"), count);
-      return rotated(head_norm(of_heads, prefix + "self_attn." + part + "_norm.weight"));
+      return rotated(head_norm(of_heads, prefix + "self_attn." + part + "_norm.weight"),
+                     window_of_layer(config, layer));
     };
     const auto q = turned("q", config.num_attention_heads);
     const auto k = turned("k", config.num_key_value_heads).repeat_interleave(group, 0);
@@ -76,19 +93,23 @@ class SlowModel {
     auto unseen = at::ones({rows, rows}).triu(1);
     if (const int64_t window = window_of_layer(config, layer); window > 0)
       unseen += at::ones({rows, rows}).tril(-window);
-    const auto scores =
-        q.matmul(k.transpose(1, 2)) / std::sqrt(static_cast<double>(config.head_dim));
+    const double divisor = config.query_pre_attn_scalar > 0 ? config.query_pre_attn_scalar
+                                                            : static_cast<double>(config.head_dim);
+    const auto scores = q.matmul(k.transpose(1, 2)) / std::sqrt(divisor);
     const auto attended = scores.masked_fill(unseen.to(at::kBool), -INFINITY).softmax(-1).matmul(v);
-    const auto middle =
-        x + linear(attended.transpose(0, 1).reshape({rows, -1}), layer, "self_attn.o_proj");
+    const auto middle = x + output_normed(linear(attended.transpose(0, 1).reshape({rows, -1}),
+                                                 layer, "self_attn.o_proj"),
+                                          prefix + "attention_output_norm.weight");
     const auto mlp = norm(middle, prefix + "post_attention_layernorm.weight");
     const auto gate = linear(mlp, layer, "mlp.gate_proj");
-    return middle + linear(gate * at::sigmoid(gate) * linear(mlp, layer, "mlp.up_proj"), layer,
-                           "mlp.down_proj");
+    return middle + output_normed(linear(activated(gate) * linear(mlp, layer, "mlp.up_proj"), layer,
+                                         "mlp.down_proj"),
+                                  prefix + "mlp_output_norm.weight");
   }
 
   at::Tensor embedded(const std::vector<int32_t>& ids) const {
-    return weights.at("model.embed_tokens.weight").index_select(0, at::tensor(ids, at::kLong));
+    return weights.at("model.embed_tokens.weight").index_select(0, at::tensor(ids, at::kLong)) *
+           config.embedding_scale;
   }
 
   at::Tensor loss(const std::vector<int32_t>& ids) const {
@@ -175,6 +196,10 @@ class Gradients : public testing::Test {
     write_tiny_model(*folder_ / "head_norms", {.seed = 6, .model_type = "qwen3"});
     write_tiny_model(*folder_ / "window",
                      {.seed = 7, .model_type = "mistral", .sliding_window = 100});
+    // The sixth layer sees everything.
+    write_tiny_model(
+        *folder_ / "gemma3",
+        {.seed = 8, .num_hidden_layers = 7, .model_type = "gemma3_text", .sliding_window = 100});
   }
   static void TearDownTestSuite() {
     fs::remove_all(*folder_);
@@ -190,7 +215,7 @@ fs::path* Gradients::folder_ = nullptr;
 
 // The slow model is the project's model: float32 against float64 over two blocks.
 TEST_F(Gradients, TheDefinitionIsTheModelThatIsScored) {
-  for (const std::string model : {"tied", "biased", "head_norms", "window"}) {
+  for (const std::string model : {"tied", "biased", "head_norms", "window", "gemma3"}) {
     SCOPED_TRACE(model);
     const auto checkpoint = open(model);
     const SlowModel slow(checkpoint);
@@ -235,7 +260,7 @@ TEST_F(Gradients, AgreeWithCentralDifferences) {
 
 // Samples of different lengths; 130 and 330 tokens cross blocks of attention rows and of sums.
 TEST_F(Gradients, AgreeWithWholeModelDifferentiation) {
-  for (const std::string model : {"tied", "untied", "biased", "head_norms", "window"}) {
+  for (const std::string model : {"tied", "untied", "biased", "head_norms", "window", "gemma3"}) {
     const auto checkpoint = open(model);
     const std::vector<std::vector<int32_t>> sequences{some_ids(9, 1), some_ids(2, 2),
                                                       some_ids(130, 7), some_ids(330, 9)};
@@ -315,6 +340,16 @@ TEST_F(Gradients, InTheReferencesFloat16RoundAsThere) {
     ASSERT_EQ(aggregate.l1.scalar_type(), at::kHalf);
     EXPECT_TRUE(at::equal(aggregate.l1, a.to(at::kHalf) + b.to(at::kHalf))) << name;
     EXPECT_TRUE(at::equal(aggregate.l2, (a * a + b * b).sqrt().to(at::kHalf))) << name;
+  }
+}
+
+TEST_F(Gradients, AreRefusedWhereTheyAreNotComputed) {
+  write_tiny_model(*folder_ / "gpt2", {.num_key_value_heads = 4, .model_type = "gpt2"});
+  try {
+    aggregate_gradients(open("gpt2"), {{1, 2, 3}}, [](auto&&...) {});
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(), "gradients are not computed through layer norms (model type gpt2)");
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <array>
 #include <string>
 
 #include "base/error.h"
@@ -10,9 +11,9 @@ namespace assay {
 namespace {
 
 // Each batch's view into one piece of memory for all, filled with the embeddings of its tokens.
-void embed_into(const std::shared_ptr<const ScratchMemory>& states, const at::Tensor& embed_tokens,
-                std::vector<CalibrationBatch>& batches) {
-  const int64_t width = embed_tokens.size(1);
+void embed_into(const std::shared_ptr<const ScratchMemory>& states, const Embedding& embedding,
+                const ModelConfig& config, std::vector<CalibrationBatch>& batches) {
+  const int64_t width = embedding.tokens.size(1);
   auto* next = reinterpret_cast<float*>(states->bytes().data());
   for (CalibrationBatch& batch : batches) {
     const auto rows = static_cast<int64_t>(batch.forest.ids.size());
@@ -20,7 +21,7 @@ void embed_into(const std::shared_ptr<const ScratchMemory>& states, const at::Te
     batch.hidden = at::from_blob(
         next, {rows, width}, [states](void* /*data*/) { /* ends with the last view */ },
         at::kFloat);
-    batch.hidden.copy_(embed(embed_tokens, batch.forest));
+    batch.hidden.copy_(embed(embedding, config, batch.forest));
     let_go(batch);
     next += rows * width;
   }
@@ -28,7 +29,7 @@ void embed_into(const std::shared_ptr<const ScratchMemory>& states, const at::Te
 
 }  // namespace
 
-std::vector<CalibrationBatch> embed_sequences(const at::Tensor& embed_tokens,
+std::vector<CalibrationBatch> embed_sequences(const Embedding& embedding, const ModelConfig& config,
                                               const std::vector<std::vector<int32_t>>& sequences,
                                               int64_t batch_tokens, const ScratchPlace& place) {
   std::vector<CalibrationBatch> batches;
@@ -51,8 +52,8 @@ std::vector<CalibrationBatch> embed_sequences(const at::Tensor& embed_tokens,
     rows += static_cast<int64_t>(ids.size());
   }
   finish_batch();
-  const auto bytes = static_cast<uint64_t>(all_rows * embed_tokens.size(1)) * sizeof(float);
-  embed_into(std::make_shared<const ScratchMemory>(bytes, place), embed_tokens, batches);
+  const auto bytes = static_cast<uint64_t>(all_rows * embedding.tokens.size(1)) * sizeof(float);
+  embed_into(std::make_shared<const ScratchMemory>(bytes, place), embedding, config, batches);
   return batches;
 }
 
@@ -84,10 +85,18 @@ std::vector<CalibrationBatch> first_sequences(const std::vector<CalibrationBatch
   return first;
 }
 
+void fail_without_input(std::string_view linear) {
+  require(!linear.starts_with("mlp.experts."), linear,
+          ": no calibration token is routed to this expert; more calibration text is needed");
+  fail(ErrorKind::kInternal, "nothing was told of the input of ", linear);
+}
+
 std::string_view first_with_same_input(std::string_view linear) {
+  constexpr std::string_view kUp = "up_proj";
   if (linear == "self_attn.k_proj" || linear == "self_attn.v_proj") return "self_attn.q_proj";
   if (linear == "mlp.up_proj") return "mlp.gate_proj";
-  return linear;
+  if (!linear.ends_with(kUp)) return linear;
+  return lasting_name(std::string(linear.substr(0, linear.size() - kUp.size())) + "gate_proj");
 }
 
 void observe_block_inputs(const Block& block, const ModelConfig& config,
@@ -99,7 +108,10 @@ void observe_block_inputs(const Block& block, const ModelConfig& config,
     states.resize_(batch.hidden.sizes()).copy_(batch.hidden);
     const auto tell = [&](std::string_view linear, const at::Tensor& input) {
       if (first_with_same_input(linear) != linear) return;
-      in_context(linear, [&] { observe(linear, input, batch.sequence_rows); });
+      const std::array rows{input.size(0)};
+      const bool is_routed = linear.starts_with("mlp.experts.");
+      const auto sequences = is_routed ? std::span<const int64_t>(rows) : batch.sequence_rows;
+      in_context(linear, [&] { observe(linear, input, sequences); });
     };
     block_inputs_(block, config, batch.forest, states, tell, scratch);
     let_go(batch);
@@ -116,10 +128,9 @@ std::map<std::string_view, at::Tensor> block_input_norms(
                          gathered.try_emplace(linear, sum).first->second.add(input, sequence_rows);
                        });
   std::map<std::string_view, at::Tensor> norms;
-  for (const std::string_view linear : block_linear_names()) {
+  for (const std::string_view linear : linear_names_of(block, config)) {
     const auto source = gathered.find(first_with_same_input(linear));
-    if (source == gathered.end())
-      fail(ErrorKind::kInternal, "block_input_norms: nothing was told of ", linear);
+    if (source == gathered.end()) fail_without_input(linear);
     norms[linear] = in_context(linear, [&] { return source->second.norms(); });
   }
   return norms;

@@ -30,7 +30,7 @@ struct CalibrationBatch {
 // Embeds the sequences, in order, at most `batch_tokens` rows a batch (a longer sequence is a batch
 // of its own). Error(kBadInput): an empty sequence, an id outside the vocabulary, no room on disk
 // for the states.
-std::vector<CalibrationBatch> embed_sequences(const at::Tensor& embed_tokens,
+std::vector<CalibrationBatch> embed_sequences(const Embedding& embedding, const ModelConfig& config,
                                               const std::vector<std::vector<int32_t>>& sequences,
                                               int64_t batch_tokens, const ScratchPlace& place = {});
 
@@ -43,7 +43,8 @@ void let_go(const CalibrationBatch& batch);
 std::vector<CalibrationBatch> first_sequences(const std::vector<CalibrationBatch>& batches,
                                               int64_t tokens);
 
-// Told an input [rows, in_features] and the rows of the sequences that it holds.
+// Told an input [rows, in_features] and the rows of the sequences that it holds; what is routed to
+// an expert counts as one.
 using InputObserver = std::function<void(std::string_view linear, const at::Tensor& input,
                                          std::span<const int64_t> sequence_rows)>;
 
@@ -54,7 +55,10 @@ void observe_block_inputs(const Block& block, const ModelConfig& config,
                           const std::vector<CalibrationBatch>& batches,
                           const InputObserver& observe);
 
-// The input norms of the seven linears of a block for the hidden states that enter it; the states
+// Error(kBadInput) for an expert to which no token was routed, Error(kInternal) for another linear.
+[[noreturn]] void fail_without_input(std::string_view linear);
+
+// The input norms of the linears of a block for the hidden states that enter it; the states
 // stay as they are. Error(kBadInput) names the linear whose input is not finite.
 std::map<std::string_view, at::Tensor> block_input_norms(
     const Block& block, const ModelConfig& config, const std::vector<CalibrationBatch>& batches,
@@ -64,8 +68,8 @@ std::map<std::string_view, at::Tensor> block_input_norms(
 void pass_through_(const Block& block, const ModelConfig& config,
                    std::vector<CalibrationBatch>& batches);
 
-// The linear whose input is the same tensor and comes first: q for k and v, gate for up, itself
-// otherwise.
+// The linear whose input is the same tensor and comes first: q for k and v, gate for up (of the
+// same expert), itself otherwise.
 std::string_view first_with_same_input(std::string_view linear);
 
 }  // namespace assay

@@ -88,10 +88,9 @@ std::map<std::string_view, ChannelMoments> block_input_moments(
       [&](std::string_view linear, const at::Tensor& input,
           std::span<const int64_t> sequence_rows) { gathered[linear].add(input, sequence_rows); });
   std::map<std::string_view, ChannelMoments> moments;
-  for (const std::string_view linear : block_linear_names()) {
+  for (const std::string_view linear : linear_names_of(block, config)) {
     const auto source = gathered.find(first_with_same_input(linear));
-    if (source == gathered.end())
-      fail(ErrorKind::kInternal, "block_input_moments: nothing was told of ", linear);
+    if (source == gathered.end()) fail_without_input(linear);
     moments[linear] = in_context(linear, [&] { return source->second.moments(); });
   }
   return moments;

@@ -77,8 +77,9 @@ TEST(InputMoments, OfABlockBelongToItsLinears) {
   write_tiny_model(folder);
   const auto checkpoint = Checkpoint::open(folder);
   const Block block = load_block(checkpoint, 0);
-  const auto batches = embed_sequences(checkpoint.tensor("model.embed_tokens.weight"),
-                                       {{5, 6, 7, 8}, {9, 10}, {11, 12, 13}}, 6);
+  const auto batches =
+      embed_sequences(checkpoint.tensor("model.embed_tokens.weight"), checkpoint.config(),
+                      {{5, 6, 7, 8}, {9, 10}, {11, 12, 13}}, 6);
   const auto moments = block_input_moments(block, checkpoint.config(), batches);
   const auto norms = block_input_norms(block, checkpoint.config(), batches, NormSum::kDouble);
   ASSERT_EQ(moments.size(), 7u);

@@ -91,9 +91,13 @@ std::vector<AwqPair> search_scales(const BlockWeights& weights, const ModelConfi
         [&] { return search_linear_scale(o, attended, scale_rule_of(config), config); });
   }
   add(kSecondNorm, {"mlp.gate_proj", "mlp.up_proj"}, [&] {
-    const MlpModule mlp{gate,  up,
-                        down,  inputs.input("mlp.gate_proj"),
-                        gated, {weights.bias("mlp.gate_proj"), weights.bias("mlp.up_proj")}};
+    const MlpModule mlp{gate,
+                        up,
+                        down,
+                        inputs.input("mlp.gate_proj"),
+                        gated,
+                        {weights.bias("mlp.gate_proj"), weights.bias("mlp.up_proj")},
+                        model.hidden_act};
     return search_mlp_scale(mlp, scale_rule_of(config), config);
   });
   add("mlp.up_proj", {"mlp.down_proj"},

@@ -61,7 +61,7 @@ MlpModule mlp_of(int64_t hidden, int64_t inner, int64_t tokens) {
                 weight_of(hidden, inner),
                 inputs_of(tokens, hidden),
                 {}};
-  mlp.gated = gated_output(Linear(mlp.gate_proj), Linear(mlp.up_proj), mlp.normed);
+  mlp.gated = gated_output(Linear(mlp.gate_proj), Linear(mlp.up_proj), mlp.normed, mlp.activation);
   return mlp;
 }
 

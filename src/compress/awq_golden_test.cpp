@@ -191,7 +191,8 @@ TEST(AwqGolden, BlockOfSmolLm2IsTheAuthors) {
   }
   ASSERT_EQ(hash.hex(), golden["ids_sha256"]);
   GoldenBlock block;
-  block.batches = embed_sequences(checkpoint.tensor("model.embed_tokens.weight"), sequences, 1024);
+  block.batches = embed_sequences(checkpoint.tensor("model.embed_tokens.weight"),
+                                  checkpoint.config(), sequences, 1024);
   block.weights = {checkpoint.tensor("model.layers.0.input_layernorm.weight"),
                    checkpoint.tensor("model.layers.0.post_attention_layernorm.weight"),
                    {}};

@@ -190,9 +190,9 @@ ScaleChoice search_mlp_scale(const MlpModule& module, AwqScaleRule rule,
         const int64_t first = part * rows_of_part;
         const auto rows = order.narrow(0, first, std::min(rows_of_part, tokens - first));
         const auto& linears = candidates.at_point(point);
-        const auto change =
-            gated_output(linears[0], linears[1], module.normed.index_select(0, rows))
-                .sub_(module.gated.index_select(0, rows));
+        const auto change = gated_output(linears[0], linears[1],
+                                         module.normed.index_select(0, rows), module.activation)
+                                .sub_(module.gated.index_select(0, rows));
         return sum_of_squares(down_proj(change));
       });
   return choose_scale(scales, std::move(search), tokens * module.down_proj.size(0));
@@ -230,8 +230,9 @@ ScaleChoice search_mlp_scale_plain(const MlpModule& module, AwqScaleRule rule,
       const auto y = module.normed.matmul(awq_scaled_values(consumers[i], scale, config).t());
       return module.biases[i].defined() ? y + module.biases[i] : y;
     };
-    const auto gate = of(0), up = of(1);
-    return (at::silu(gate) * up).matmul(module.down_proj.t());
+    auto gate = of(0).contiguous();
+    kernels::activate_(module.activation, gate.mutable_data_ptr<float>(), gate.numel());
+    return (gate * of(1)).matmul(module.down_proj.t());
   };
   auto search = search_plain(module.gated.matmul(module.down_proj.t()), output);
   return choose_scale(scales, std::move(search), module.normed.size(0) * module.down_proj.size(0));

@@ -28,6 +28,7 @@ struct MlpModule {
   at::Tensor normed;                          // [tokens, hidden_size]: what gate and up are given
   at::Tensor gated;                           // [tokens, intermediate_size]: what down is given
   std::vector<at::Tensor> biases = {{}, {}};  // of gate and up
+  kernels::Activation activation = kernels::Activation::kSilu;
 };
 
 // Losses as if all tokens were seen at every point (compress/awq_scale.h, least_loss); those of the

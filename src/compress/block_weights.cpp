@@ -21,16 +21,19 @@ at::Tensor BlockWeights::bias(std::string_view name) const {
 }
 
 BlockWeights block_weights(const Checkpoint& checkpoint, int64_t layer) {
+  const ModelConfig& model = checkpoint.config();
   const std::string prefix = "model.layers." + std::to_string(layer) + ".";
-  BlockWeights weights{checkpoint.tensor(prefix + "input_layernorm.weight"),
-                       checkpoint.tensor(prefix + "post_attention_layernorm.weight"),
-                       {}};
-  for (const std::string_view name : block_linear_names()) {
+  const auto norm = [&](const char* name) { return load_norm(checkpoint, prefix + name); };
+  BlockWeights weights{norm("input_layernorm").weight, norm("post_attention_layernorm").weight, {}};
+  for (const std::string_view name : block_linear_names(model, layer)) {
     weights.linears[name] = checkpoint.tensor(linear_weight_name(layer, name));
     if (auto bias = bias_of(checkpoint, layer, name); bias.defined()) weights.biases[name] = bias;
   }
   weights.head_norms = load_head_norms(checkpoint, layer);
-  weights.window = window_of_layer(checkpoint.config(), layer);
+  weights.window = window_of_layer(model, layer);
+  if (!model.output_norms) return weights;
+  weights.attention_output_norm = norm("attention_output_norm");
+  weights.mlp_output_norm = norm("mlp_output_norm");
   return weights;
 }
 
@@ -46,6 +49,8 @@ Block dense_block(const BlockWeights& weights) {
   }
   block.head_norms = weights.head_norms;
   block.window = weights.window;
+  block.attention_output_norm = weights.attention_output_norm;
+  block.mlp_output_norm = weights.mlp_output_norm;
   return block;
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// The weights of one decoder block, for methods that change several of them together.
+// The weights of one decoder block as Llama's, for methods that change several of them together.
 
 #include <ATen/core/Tensor.h>
 
@@ -12,11 +12,12 @@ namespace assay {
 
 // All float32.
 struct BlockWeights {
-  at::Tensor input_layernorm, post_attention_layernorm;  // [hidden_size]
-  std::map<std::string_view, at::Tensor> linears;        // the seven of block_linear_names()
+  at::Tensor input_layernorm, post_attention_layernorm;  // [hidden_size], as they multiply
+  std::map<std::string_view, at::Tensor> linears;        // by name
   std::map<std::string_view, at::Tensor> biases = {};    // of those that have one
   HeadNorms head_norms = {};
   int64_t window = 0;
+  Norm attention_output_norm = {}, mlp_output_norm = {};
 
   // Error(kBadInput) when there is none of that name.
   const at::Tensor& linear(std::string_view name) const;

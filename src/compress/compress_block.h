@@ -16,16 +16,20 @@ namespace assay {
 
 bool compresses_blocks(const MethodConfig& config);
 
+enum class KeepCodes { kNo, kYes };
+
 struct CompressedBlock {
   at::Tensor input_layernorm, post_attention_layernorm;  // [hidden_size], scales folded in
   std::map<std::string_view, CompressedLinear> linears;  // each with its target
   std::map<std::string_view, at::Tensor> biases = {};    // those that a scale was folded into
 };
 
-// `batches`: the hidden states that enter the dense block; they stay as they are. Errors as the
-// method's function, naming the linear. Error(kInternal) for a method of single linears.
+// Codes of the linears where they are wanted. `batches`: the hidden states that enter the dense
+// block; they stay as they are. Errors as the method's function, naming the linear.
+// Error(kInternal) for a method of single linears.
 CompressedBlock compress_block(const MethodConfig& config, const BlockWeights& weights,
                                const ModelConfig& model,
-                               const std::vector<CalibrationBatch>& batches);
+                               const std::vector<CalibrationBatch>& batches,
+                               KeepCodes keep_codes = KeepCodes::kNo);
 
 }  // namespace assay

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "base/error.h"
+#include "compress/exported_codes.h"
 #include "compress/metric.h"
 
 namespace assay {
@@ -111,7 +112,9 @@ CompressedLinear apply(const SmoothQuantConfig&, const LinearInput&) {
 
 CompressedLinear apply(const CodebookConfig& config, const LinearInput& input) {
   CompressedLinear result;
-  result.weight = codebook_quantize(input.weight, config).values;
+  const CodebookResult coded = codebook_quantize(input.weight, config);
+  result.weight = coded.values;
+  if (!input.codes_dtype.empty()) result.codes = four_bit_codes(coded, config, input.codes_dtype);
   result.bits = codebook_bits(config);
   if (input.weight.size(1) % config.block_size == 0) {
     result.levels_per_group = 16;
@@ -136,7 +139,9 @@ CompressedLinear apply(const HqqConfig& config, const LinearInput& input) {
 
 CompressedLinear apply(const LlmInt8Config&, const LinearInput& input) {
   CompressedLinear result;
-  result.weight = llm_int8_quantize(input.weight).values;
+  const LlmInt8Result coded = llm_int8_quantize(input.weight);
+  result.weight = coded.values;
+  if (!input.codes_dtype.empty()) result.codes = row_codes(coded.codes, coded.absmax);
   result.bits = llm_int8_bits(input.weight.size(1));
   result.levels_per_group = 255;
   result.group_size = input.weight.size(1);
@@ -152,6 +157,10 @@ CompressedLinear apply(const RtnConfig& config, const LinearInput& input) {
   const int64_t cols = input.weight.size(1), group_size = quantized.grid.group_size;
   CompressedLinear result;
   result.weight = quantized.values;
+  if (!input.codes_dtype.empty()) {
+    result.codes = grid_codes(quantized.codes, quantized.grid.scale, quantized.grid.zero,
+                              consecutive_groups(cols, config.group_size), config.bits);
+  }
   result.bits = bits_under_mask(result.weight, keep, config);
   result.levels_per_group = quantized.grid.max_code + 1;
   result.group_size = group_size;
@@ -210,6 +219,10 @@ CompressedLinear apply(const GptqConfig& config, const LinearInput& input) {
   const GptqResult rounded = gptq(input.weight, factor, order, config, keep);
   CompressedLinear result;
   result.weight = rounded.values;
+  if (!input.codes_dtype.empty()) {
+    result.codes = grid_codes(rounded.codes, rounded.scale, rounded.zero, rounded.group_of_column,
+                              config.bits);
+  }
   result.bits = bits_under_mask(result.weight, keep, config);
   const int64_t levels = int64_t{1} << config.bits, num_groups = rounded.scale.size(1);
   // Groups of act-order lie scattered over the row: what can be recounted is the row.

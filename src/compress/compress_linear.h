@@ -9,6 +9,7 @@
 
 #include "compress/methods.h"
 #include "compress/second_order.h"
+#include "pack/linear_codes.h"
 
 namespace assay {
 
@@ -25,6 +26,8 @@ struct LinearInput {
   std::string_view tensor;  // "model.layers.0.self_attn.q_proj.weight"
   at::Tensor weight;        // [out_features, in_features] float32
   InputStatistics input;
+  // Not empty: CompressedLinear::codes is wanted, for a file whose other tensors have this dtype.
+  std::string codes_dtype = {};
 };
 
 struct CompressedLinear {
@@ -40,6 +43,8 @@ struct CompressedLinear {
   // What the weight is an approximation of where that is not the given weight: the same in another
   // order, or with scales folded in.
   at::Tensor target;
+  // What the weight's values stand for, where they are codes and were asked for.
+  LinearCodes codes;
   std::string note;  // what a reader must know: a tail group, a pattern's tail; empty when nothing
 };
 

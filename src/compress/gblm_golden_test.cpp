@@ -73,8 +73,8 @@ TEST(GblmGolden, MasksOfSmolLm2AreTheAuthors) {
       parse_json(read_file(ASSAY_SOURCE_DIR "/tests/golden/gblm_smollm2.json"), "golden");
   const auto checkpoint = Checkpoint::open(path);
   const auto sequences = golden_sequences(checkpoint.config().vocab_size);
-  const auto batches =
-      embed_sequences(checkpoint.tensor("model.embed_tokens.weight"), sequences, 1024);
+  const auto batches = embed_sequences(checkpoint.tensor("model.embed_tokens.weight"),
+                                       checkpoint.config(), sequences, 1024);
   const auto norms =
       block_input_norms(load_block(checkpoint, 0), checkpoint.config(), batches, NormSum::kDouble);
   std::map<std::string_view, GradientAggregate> gradients;

@@ -47,7 +47,9 @@ class Sizes {
         heads_(model_.num_attention_heads * model_.head_dim),
         kv_heads_(model_.num_key_value_heads * model_.head_dim),
         rows_(std::min(calibration.tokens, std::max(options.batch_tokens, calibration.longest))),
-        saves_narrow_(options.save_dtype != "float32") {
+        saves_narrow_(options.save_dtype != "float32"),
+        mlp_(model_.experts.num_experts > 0 ? MlpKind::kExperts : MlpKind::kPlain),
+        names_(block_linear_names(model_, mlp_)) {
     save_type(options.save_dtype);  // refuses an unknown one
     for (const TensorRecord& record : checkpoint.tensors()) {
       // What is not stored as float32 lies in the mapped file too while it is decoded.
@@ -55,13 +57,13 @@ class Sizes {
       const bool is_half = record.stored_dtype == "F16" || record.stored_dtype == "BF16";
       decoding_ = vocabulary() / (is_half ? 2 : 4);
     }
-    for (const std::string_view linear : block_linear_names()) block_ += linear_bytes(linear);
+    for (const std::string_view linear : names_) block_ += linear_bytes(linear);
   }
 
   std::vector<Moment> moments(const Spill& spill) const {
     std::vector<Moment> all{copying()};
     if (!needs_.calibration()) {
-      for (const std::string_view linear : block_linear_names()) all.push_back(data_free(linear));
+      for (const std::string_view linear : names_) all.push_back(data_free(linear));
       return all;
     }
     std::vector<Moment> calibrated{embedding()};
@@ -70,7 +72,7 @@ class Sizes {
     if (compresses_blocks(config_)) {
       calibrated.push_back(whole_block());
     } else {
-      for (const auto together : linears_gathered_together(config_)) {
+      for (const auto& together : linears_gathered_together(config_, model_, mlp_)) {
         calibrated.push_back(gathering(together));
         for (size_t i = 0; i < together.size(); ++i) calibrated.push_back(linear(together, i));
       }
@@ -119,20 +121,11 @@ class Sizes {
     return spill.gradients ? largest() + 2 * states(calibration_.longest) : gradient_store();
   }
 
-  int64_t in_features(std::string_view linear) const {
-    if (linear == "self_attn.o_proj") return heads_;
-    return linear == "mlp.down_proj" ? model_.intermediate_size : model_.hidden_size;
-  }
-  int64_t out_features(std::string_view linear) const {
-    if (linear == "self_attn.q_proj") return heads_;
-    if (linear == "self_attn.k_proj" || linear == "self_attn.v_proj") return kv_heads_;
-    if (linear == "mlp.gate_proj" || linear == "mlp.up_proj") return model_.intermediate_size;
-    return model_.hidden_size;
-  }
+  int64_t in_features(std::string_view linear) const { return linear_shape(linear, model_)[1]; }
   int64_t linear_bytes(std::string_view linear) const {
-    return kFloat * in_features(linear) * out_features(linear);
+    return kFloat * in_features(linear) * linear_shape(linear, model_)[0];
   }
-  int64_t largest() const { return linear_bytes("mlp.down_proj"); }
+  int64_t largest() const { return linear_bytes(names_.back()); }
   int64_t vocabulary() const { return kFloat * model_.vocab_size * model_.hidden_size; }
 
   // Of a forward pass of `rows` rows: what a block's scratch holds (model/block.h). Pieces of less
@@ -154,7 +147,7 @@ class Sizes {
   int64_t journaled(std::string_view linear) const {
     if (options_.journal.empty()) return 0;
     int64_t bytes = 0;
-    for (const std::string_view earlier : block_linear_names()) {
+    for (const std::string_view earlier : names_) {
       if (earlier == linear) break;
       bytes += linear_bytes(earlier);
     }
@@ -308,6 +301,8 @@ class Sizes {
   const CompressOptions& options_;
   int64_t heads_, kv_heads_, rows_;
   bool saves_narrow_;
+  MlpKind mlp_;  // of the blocks with the most weights
+  std::span<const std::string_view> names_;
   int64_t block_ = 0;     // weights of a block
   int64_t decoding_ = 0;  // of the embedding as it is stored
 };

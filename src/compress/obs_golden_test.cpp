@@ -65,8 +65,8 @@ class ObsGolden : public testing::Test {
     for (const auto& ids : sequences) ids_hash.update(std::as_bytes(std::span(ids)));
     ASSERT_EQ(ids_hash.hex(), golden_["ids_sha256"]);
     std::map<std::string_view, InputHessian> gathered;
-    const auto batches =
-        embed_sequences(checkpoint_->tensor("model.embed_tokens.weight"), sequences, 1024);
+    const auto batches = embed_sequences(checkpoint_->tensor("model.embed_tokens.weight"),
+                                         checkpoint_->config(), sequences, 1024);
     observe_block_inputs(load_block(*checkpoint_, 0), checkpoint_->config(), batches,
                          [&](std::string_view linear, const at::Tensor& input,
                              std::span<const int64_t> rows) { gathered[linear].add(input, rows); });

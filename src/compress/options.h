@@ -1,10 +1,14 @@
 #pragma once
 // What a compression is told beside its method.
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
+
+#include "pack/linear_codes.h"
 
 namespace assay {
 
@@ -20,6 +24,12 @@ struct CompressOptions {
   // Where finished blocks are kept until the checkpoint is written, so that a killed run goes on
   // behind them; empty = nowhere. Who gives a folder removes it (remove_block_journal).
   std::filesystem::path journal = {};
+  // Takes each compressed linear with its codes and returns, in float32, what a packed file holds
+  // of it: that is what is reported, written and seen by the blocks behind. Empty: nothing is
+  // packed. Excludes a journal, which holds values alone.
+  std::function<at::Tensor(const std::string& name, const at::Tensor& weight,
+                           const LinearCodes& codes)>
+      pack = {};
   SharedWork* shared = nullptr;  // with other variants of this checkpoint and calibration
   // Units of work done, all units, and what is under way; units are proportional to time.
   std::function<void(double done, double total, const std::string& stage)> on_progress = {};

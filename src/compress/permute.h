@@ -26,7 +26,7 @@ struct PermuteConfig {
 // machine (Fisher-Yates from the top on std::mt19937_64, draws by rejection).
 at::Tensor seeded_order(int64_t n, uint64_t seed, uint64_t stream);
 
-// The tensor `name` of a Llama-family checkpoint in the new order: out[.., i, ..] = in[..,
+// The tensor `name` of a model in the new order: out[.., i, ..] = in[..,
 // order[i], ..] along every axis that carries permuted units. Error(kBadInput) on a name whose axes
 // are not known.
 at::Tensor permute_tensor(std::string_view name, const at::Tensor& tensor,

@@ -97,6 +97,8 @@ class Run {
     }
     const MemoryPlan plan = plan_memory(checkpoint, config, calibration_size(sequences_), options);
     spill_ = plan.spill;
+    require(!options.pack || options.journal.empty(),
+            "compress: packed weights are not kept in a journal");
     if (!options.journal.empty()) {
       journal_.emplace(options.journal, identity_of(checkpoint, config, calibration, options));
       journal_->require_room(plan.journal_bytes);
@@ -155,7 +157,7 @@ class Run {
   }
 
   std::vector<CalibrationBatch> embedded() const {
-    return embed_sequences(checkpoint_.tensor("model.embed_tokens.weight"), sequences_,
+    return embed_sequences(load_embedding(checkpoint_), checkpoint_.config(), sequences_,
                            options_.batch_tokens,
                            {.in_file = spill_.states, .folder = options_.spill_folder});
   }
@@ -225,7 +227,7 @@ class Run {
         const Block block = load_block(checkpoint_, layer);
         const auto norms = block_input_norms(block, model, batches_, NormSum::kDouble);
         std::vector<ScoredLinear> linears;
-        for (const std::string_view linear : block_linear_names()) {
+        for (const std::string_view linear : block_linear_names(model, layer)) {
           linears.push_back(
               {checkpoint_.tensor(linear_weight_name(layer, linear)), norms.at(linear)});
         }
@@ -247,10 +249,12 @@ class Run {
   void walk_block(int64_t layer, const CompressionWork& cost) {
     const ModelConfig& model = checkpoint_.config();
     const std::string stage = stage_of(layer);
+    const auto linears = block_linear_names(model, layer);
+    const double of_linear = cost.compress / static_cast<double>(linears.size());
     if (!needs_.calibration()) {
-      for (const std::string_view linear : block_linear_names()) {
+      for (const std::string_view linear : linears) {
         finish_linear(layer, linear, {});
-        advance(cost.compress / 7, stage);
+        advance(of_linear, stage);
       }
       return;
     }
@@ -260,8 +264,8 @@ class Run {
     }
     Block block = load_block(checkpoint_, layer);
     return_freed_memory();
-    for (const auto together : linears_gathered_together(config_)) {
-      const bool is_dense = layer == 0 && together.front() == block_linear_names().front();
+    for (const auto& together : linears_gathered_together(config_, model, mlp_kind(model, layer))) {
+      const bool is_dense = layer == 0 && together.front() == linears.front();
       auto statistics = statistics_of(block, together, is_dense);
       return_freed_memory();
       advance(cost.gather, stage + ": statistics gathered");
@@ -276,7 +280,7 @@ class Run {
         const at::Tensor stored = finish_linear(layer, linear, statistics.at(linear));
         statistics.erase(linear);
         linear_of(block, linear) = Linear(stored, bias);
-        advance(cost.compress / 7, stage + ": " + std::string(linear));
+        advance(of_linear, stage + ": " + std::string(linear));
       }
     }
     if (layer + 1 == model.num_hidden_layers) return;
@@ -298,26 +302,30 @@ class Run {
   void walk_dense_block(int64_t layer, const CompressionWork& cost) {
     const ModelConfig& model = checkpoint_.config();
     const BlockWeights weights = block_weights(checkpoint_, layer);
-    CompressedBlock compressed = compress_block(config_, weights, model, batches_);
-    for (const std::string_view linear : block_linear_names()) {
+    CompressedBlock compressed = compress_block(config_, weights, model, batches_,
+                                                options_.pack ? KeepCodes::kYes : KeepCodes::kNo);
+    for (const std::string_view linear : block_linear_names(model, layer)) {
       in_context(linear, [&] {
         finish(linear_weight_name(layer, linear), weights.linear(linear),
                std::move(compressed.linears.at(linear)));
       });
     }
     const std::string prefix = "model.layers." + std::to_string(layer) + ".";
-    finish_norm(prefix + "input_layernorm.weight", compressed.input_layernorm);
-    finish_norm(prefix + "post_attention_layernorm.weight", compressed.post_attention_layernorm);
+    finish_folded(prefix + "input_layernorm.weight",
+                  stored_norm_weight(model, compressed.input_layernorm));
+    finish_folded(prefix + "post_attention_layernorm.weight",
+                  stored_norm_weight(model, compressed.post_attention_layernorm));
     for (const auto& [linear, bias] : compressed.biases)
-      finish_norm(linear_bias_name(layer, linear), bias);
+      finish_folded(linear_bias_name(layer, linear), bias);
     advance(cost.gather + cost.compress, stage_of(layer) + ": compressed");
     if (layer + 1 == model.num_hidden_layers) return;
     pass_through_(dense_block(weights), model, batches_);
     advance(cost.pass, stage_of(layer) + ": passed through");
   }
 
-  void finish_norm(const std::string& name, const at::Tensor& weight) {
-    write_tensor(name, as_stored(weight, type_, name));
+  // A norm or bias that a scale was folded into.
+  void finish_folded(const std::string& name, const at::Tensor& tensor) {
+    write_tensor(name, as_stored(tensor, type_, name));
     report_.folded.push_back(name);
     current_.report.folded.push_back(name);
   }
@@ -333,13 +341,18 @@ class Run {
     return in_context(linear, [&] {
       const std::string name = linear_weight_name(layer, linear);
       const at::Tensor weight = checkpoint_.tensor(name);
-      return finish(name, weight, compress_linear(config_of_block(layer), {name, weight, input}));
+      return finish(name, weight,
+                    compress_linear(config_of_block(layer), {name, weight, input, codes_dtype()}));
     });
   }
 
+  std::string codes_dtype() const { return options_.pack ? options_.save_dtype : std::string(); }
+
   // Writes and reports one linear; returns the weight as stored.
   at::Tensor finish(const std::string& name, const at::Tensor& weight, CompressedLinear result) {
-    const at::Tensor stored = as_stored(result.weight, type_, name);
+    const at::Tensor stored = options_.pack ? options_.pack(name, result.weight, result.codes)
+                                            : as_stored(result.weight, type_, name);
+    result.codes = {};
     LinearReport report;
     report.tensor = name;
     report.rows = weight.size(0);
@@ -413,7 +426,7 @@ Json compression_provenance(const Checkpoint& checkpoint, const MethodConfig& co
     provenance["product"] = to_json(kernels::LlmInt8Options{.threshold = 0});  // every input
   }
   if (keeps_weights(config)) {
-    if (const auto int8 = int8_product(checkpoint.provenance())) {
+    if (const auto int8 = checkpoint.int8_product()) {
       provenance["product"] = to_json(*int8);
     }
   }

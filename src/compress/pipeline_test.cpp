@@ -125,7 +125,8 @@ TEST_F(Pipeline, DataFreeMethodsAreTheirFunctionOnEveryLinearAndNothingElse) {
 TEST_F(Pipeline, WandaAgreesWithTheDefinitionWrittenOut) {
   const auto result = run({{"method", "wanda"}, {"sparsity", 0.6}});
   const auto forest = forest_of_sequences(kSequences);
-  auto hidden = embed(checkpoint_.tensor("model.embed_tokens.weight"), forest);
+  auto hidden =
+      embed(checkpoint_.tensor("model.embed_tokens.weight"), checkpoint_.config(), forest);
   for (int64_t layer = 0; layer < 3; ++layer) {
     std::map<std::string, at::Tensor> input;
     block_inputs(load_block(checkpoint_, layer), checkpoint_.config(), forest, hidden,
@@ -163,7 +164,8 @@ TEST_F(Pipeline, GptqAgreesWithTheDefinitionWrittenOut) {
     const auto forest = forest_of_sequences(kSequences);
     std::vector<int64_t> rows;
     for (const auto& ids : kSequences) rows.push_back(static_cast<int64_t>(ids.size()));
-    auto hidden = embed(checkpoint_.tensor("model.embed_tokens.weight"), forest);
+    auto hidden =
+        embed(checkpoint_.tensor("model.embed_tokens.weight"), checkpoint_.config(), forest);
     for (int64_t layer = 0; layer < 3; ++layer) {
       Block block = load_block(checkpoint_, layer);
       for (const Names& together : true_sequential ? in_turn : std::vector<Names>{all}) {
@@ -253,7 +255,8 @@ TEST_F(Pipeline, GblmBlendsInTheGradientsOfTheDenseModel) {
       [&](int64_t layer, std::string_view linear, const GradientAggregate& aggregate) {
         gradients[linear_weight_name(layer, linear)] = aggregate.l2.clone();
       });
-  auto batches = embed_sequences(checkpoint_.tensor("model.embed_tokens.weight"), kSequences, 1000);
+  auto batches = embed_sequences(checkpoint_.tensor("model.embed_tokens.weight"),
+                                 checkpoint_.config(), kSequences, 1000);
   for (int64_t layer = 0; layer < 3; ++layer) {
     const auto norms = block_input_norms(load_block(checkpoint_, layer), checkpoint_.config(),
                                          batches, NormSum::kDouble);
@@ -343,8 +346,8 @@ TEST_F(Pipeline, MethodsThatFoldScalesLookAtTheDenseModel) {
                                Json{{"method", "smoothquant"}}}) {
     SCOPED_TRACE(settings.dump());
     const auto result = run(settings);
-    auto batches =
-        embed_sequences(checkpoint_.tensor("model.embed_tokens.weight"), kSequences, 1000);
+    auto batches = embed_sequences(checkpoint_.tensor("model.embed_tokens.weight"),
+                                   checkpoint_.config(), kSequences, 1000);
     const MethodConfig config = method_config(settings);
     for (int64_t layer = 0; layer < 3; ++layer) {
       const auto weights = block_weights(checkpoint_, layer);
@@ -680,8 +683,10 @@ TEST_F(Pipeline, PermutationKeepsTheFunction) {
   const auto result = run({{"method", "permute"}, {"units", "both"}, {"seed", 3}}, {}, false);
   const auto order = seeded_order(64, 3, 0);
   const auto forest = forest_of_sequences(kSequences);
-  auto old_hidden = embed(checkpoint_.tensor("model.embed_tokens.weight"), forest);
-  auto new_hidden = embed(result.tensors.at("model.embed_tokens.weight"), forest);
+  auto old_hidden =
+      embed(checkpoint_.tensor("model.embed_tokens.weight"), checkpoint_.config(), forest);
+  auto new_hidden =
+      embed(result.tensors.at("model.embed_tokens.weight"), checkpoint_.config(), forest);
   for (int64_t layer = 0; layer < 3; ++layer) {
     old_hidden =
         block_forward(load_block(checkpoint_, layer), checkpoint_.config(), forest, old_hidden);

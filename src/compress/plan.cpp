@@ -7,16 +7,33 @@
 #include <variant>
 
 #include "base/error.h"
+#include "calibration/gradients.h"
+#include "compress/compress_block.h"
 #include "compress/save_dtype.h"
 #include "compress/work.h"
 #include "model/block.h"
 
 namespace assay {
+namespace {
+
+// Scales are folded into what stands in front of linears: between the parts of a Llama block.
+void require_scales(const MethodConfig& config, const ModelConfig& model) {
+  const bool fits = model.norm == NormKind::kRms && model.gated_mlp && !model.parallel_residual &&
+                    model.experts.num_experts == 0;
+  require(fits, method_of(config).name, ": no place for its scales is known in a model of type ",
+          model.model_type);
+}
+
+}  // namespace
 
 void require_fits(const MethodConfig& config, const ModelConfig& model) {
+  if (compresses_blocks(config)) require_scales(config, model);
+  if (needs_of(config).gradients) {
+    in_context(method_of(config).name, [&] { require_gradients(model); });
+  }
   const auto fits_a_linear = [&](std::string_view pattern) {
     for (int64_t layer = 0; layer < model.num_hidden_layers; ++layer) {
-      for (const std::string_view linear : block_linear_names()) {
+      for (const std::string_view linear : block_linear_names(model, layer)) {
         if (fits_tensor(pattern, linear_weight_name(layer, linear))) return true;
       }
     }
@@ -45,7 +62,7 @@ CompressionPlan plan_compression(const Checkpoint& checkpoint, const MethodConfi
   plan.num_layers = model.num_hidden_layers;
   std::set<std::string> linears;
   for (int64_t layer = 0; layer < model.num_hidden_layers; ++layer) {
-    for (const std::string_view linear : block_linear_names())
+    for (const std::string_view linear : block_linear_names(model, layer))
       linears.insert(linear_weight_name(layer, linear));
   }
   for (const TensorRecord& record : checkpoint.tensors()) {

@@ -83,7 +83,7 @@ std::map<std::string_view, at::Tensor> block_input_maxima(
         at::Tensor& seen = maxima[linear];
         seen = seen.defined() ? at::maximum(seen, largest) : largest;
       });
-  for (const std::string_view linear : block_linear_names()) {
+  for (const std::string_view linear : linear_names_of(block, config)) {
     const auto& largest = entry(maxima, first_with_same_input(linear));
     require(at::isfinite(largest).all().item<bool>(), linear,
             ": smoothquant: an input takes a value that is not finite");

@@ -23,7 +23,7 @@ WantedStatistics wanted_statistics(const MethodConfig& config) {
 std::map<std::string_view, InputStatistics> gather_statistics(
     const Block& block, const ModelConfig& model, const std::vector<CalibrationBatch>& batches,
     std::span<const std::string_view> linears, const WantedStatistics& wanted) {
-  std::set<std::string_view> sources;
+  std::set<std::string_view> sources, told;
   for (const std::string_view linear : linears) sources.insert(first_with_same_input(linear));
   std::map<std::string_view, InputNorms> norms;
   std::map<std::string_view, InputMoments> moments;
@@ -33,12 +33,14 @@ std::map<std::string_view, InputStatistics> gather_statistics(
       block, model, batches,
       [&](std::string_view linear, const at::Tensor& input, std::span<const int64_t> rows) {
         if (!sources.contains(linear)) return;
+        told.insert(linear);
         if (wanted.norm) norms.try_emplace(linear, wanted.norm_sum).first->second.add(input, rows);
         if (wanted.moments) moments[linear].add(input, rows);
         if (wanted.hessian) hessians[linear].add(input, rows, scratch);
       });
   std::map<std::string_view, InputStatistics> of_source, statistics;
   for (const std::string_view source : sources) {
+    if (wanted.any() && !told.contains(source)) fail_without_input(source);
     in_context(source, [&] {
       InputStatistics& gathered = of_source[source];
       if (wanted.norm) gathered.norm = norms.at(source).norms();

@@ -57,8 +57,8 @@ TEST(WandaGolden, MasksOfSmolLm2AreTheAuthors) {
   for (const auto& ids : sequences) ids_hash.update(std::as_bytes(std::span(ids)));
   ASSERT_EQ(ids_hash.hex(), golden["ids_sha256"]);
 
-  const auto batches =
-      embed_sequences(checkpoint.tensor("model.embed_tokens.weight"), sequences, 1024);
+  const auto batches = embed_sequences(checkpoint.tensor("model.embed_tokens.weight"),
+                                       checkpoint.config(), sequences, 1024);
   const auto norms =
       block_input_norms(load_block(checkpoint, 0), checkpoint.config(), batches, NormSum::kDouble);
   for (const std::string_view linear : block_linear_names()) {

@@ -15,9 +15,11 @@ struct Sample {
   std::string stratum;               // a limit draws evenly from each of these; empty: one stratum
   std::string context;               // the prompt, as scored
   std::vector<std::string> choices;  // continuations, each with its leading space
-  int target = -1;                   // index of the right choice, -1 when there is none
-  std::string text;                  // the item's own words without prompt wording: overlap checks
-  Json doc;                          // the row as read, with what metrics need
+  bool is_chat = false;  // the context is a rendered chat: special tokens that it spells are
+                         // tokens, and the choices have no leading space
+  int target = -1;       // index of the right choice, -1 when there is none
+  std::string text;      // the item's own words without prompt wording: overlap checks
+  Json doc;              // the row as read, with what metrics need
 };
 
 }  // namespace assay

@@ -51,7 +51,7 @@ at::Tensor final_hidden(const CausalLM& model, const PrefixTree& tree, int64_t f
   std::vector<int64_t> next_path;
   if (last_row < static_cast<int64_t>(tree.forest.ids.size()))
     next_path = path_before(tree.forest, last_row);
-  auto hidden = embed(model.embed_tokens, forest);
+  auto hidden = embed(model.embedding, model.config, forest);
   for (size_t layer = 0; layer < model.blocks.size(); ++layer) {
     const bool is_last = layer + 1 == model.blocks.size();
     in_context("layer " + std::to_string(layer), [&] {
@@ -60,10 +60,7 @@ at::Tensor final_hidden(const CausalLM& model, const PrefixTree& tree, int64_t f
     });
     keep_path(next_path, first_row, scratch, caches[layer]);
   }
-  kernels::rms_norm(hidden.const_data_ptr<float>(), hidden.size(0),
-                    {model.norm.const_data_ptr<float>(), static_cast<size_t>(model.norm.numel())},
-                    model.config.rms_norm_eps, hidden.mutable_data_ptr<float>());
-  return hidden;
+  return normed(hidden, model.norm, model.config);
 }
 
 }  // namespace
@@ -75,6 +72,9 @@ void check_request(const ModelConfig& config, const ScoreRequest& request) {
       static_cast<int64_t>(request.context_ids.size() + request.continuation_ids.size() - 1);
   require(positions <= config.max_position_embeddings, positions,
           " positions are needed, the model has ", config.max_position_embeddings);
+  require(positions <= num_scored_positions(config), positions, " positions are needed; beyond ",
+          num_scored_positions(config),
+          " this model's longrope turns every position of a text otherwise, which is not computed");
   for (const auto* ids : {&request.context_ids, &request.continuation_ids}) {
     for (const int32_t id : *ids) {
       require(id >= 0 && id < config.vocab_size, "token id ", id, " is outside the vocabulary of ",
@@ -120,7 +120,8 @@ std::vector<ScoreResult> score(const CausalLM& model, std::span<const ScoreReque
     const auto hidden =
         final_hidden(model, tree, first_row, last_row, wanted_rows, caches, scratch);
     const auto answers = kernels::token_log_probabilities(
-        model.lm_head.packed(), hidden.const_data_ptr<float>(), hidden.size(0), questions);
+        model.lm_head.packed(), hidden.const_data_ptr<float>(), hidden.size(0), questions,
+        static_cast<float>(model.config.final_logit_softcapping));
     std::vector<int64_t> finished;
     for (size_t i = 0; i < answers.size(); ++i) {
       const auto request = static_cast<size_t>(tree.questions[first_question + i].request);

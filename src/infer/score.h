@@ -57,6 +57,11 @@ void check_request(const ModelConfig& config, const ScoreRequest& request);
 ScoreRequest encode_request(const Tokenizer& tokenizer, std::string_view context,
                             std::string_view continuation);
 
+// The same behind a rendered chat (chat/chat_tokens.h): the special tokens that the text spells are
+// tokens, and BOS stands in front once at the most.
+ScoreRequest encode_chat_request(const Tokenizer& tokenizer, std::string_view rendered,
+                                 std::string_view continuation);
+
 // Windows of ids (no BOS added), one request a window: its first token is context. A window of one
 // token is left out.
 std::vector<ScoreRequest> rolling_requests(std::span<const int32_t> ids, int64_t window);

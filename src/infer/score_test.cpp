@@ -64,7 +64,7 @@ TinyModel tiny_model(uint64_t seed, int64_t head_dim = 16) {
                            .down = random(c.hidden_size, c.intermediate_size)});
   }
   tiny.model = {.config = c,
-                .embed_tokens = tiny.embed_tokens,
+                .embedding = tiny.embed_tokens,
                 .blocks = {},
                 .norm = tiny.norm,
                 .lm_head = Linear(tiny.lm_head)};
@@ -319,16 +319,14 @@ ScoreResult decoded_score(const CausalLM& model, const ScoreRequest& request) {
         .ids = {ids[static_cast<size_t>(t)]},
         .segments = {{.first_row = 0, .num_rows = 1, .first_position = t, .parent = -1}}};
     const ForestLayout layout(c, token);
-    auto hidden = embed(model.embed_tokens, token);
+    auto hidden = embed(model.embedding, model.config, token);
     for (size_t i = 0; i < model.blocks.size(); ++i) {
       block_forward_(model.blocks[i], c, layout, caches[i], std::nullopt, hidden, scratch);
       caches[i].keys.narrow(0, t, 1).copy_(scratch.keys.narrow(0, 0, 1));
       caches[i].values.narrow(0, t, 1).copy_(scratch.values.narrow(0, 0, 1));
     }
     if (t + 1 < std::ssize(request.context_ids)) continue;
-    kernels::rms_norm(hidden.const_data_ptr<float>(), 1,
-                      {model.norm.const_data_ptr<float>(), static_cast<size_t>(c.hidden_size)},
-                      c.rms_norm_eps, hidden.mutable_data_ptr<float>());
+    hidden = normed(hidden, model.norm, c);
     const kernels::TokenQuestion question{.row = 0, .token = ids[static_cast<size_t>(t) + 1]};
     const auto answer = kernels::token_log_probabilities(
         model.lm_head.packed(), hidden.const_data_ptr<float>(), 1, {&question, 1})[0];
@@ -458,8 +456,8 @@ TEST(Score, RefusesWhatItCannotScore) {
 TEST(Score, NeverReturnsAResultThatIsNotFinite) {
   for (const double poison : {std::nan(""), HUGE_VAL}) {
     auto tiny = tiny_model(13);
-    tiny.model.norm = tiny.model.norm.clone();
-    tiny.model.norm[0] = poison;
+    tiny.model.norm = tiny.model.norm.weight.clone();
+    tiny.model.norm.weight[0] = poison;
     const ScoreRequest request{.context_ids = {1, 2}, .continuation_ids = {3}};
     try {
       score(tiny.model, {&request, 1}, {});
@@ -481,7 +479,7 @@ int64_t peak_resident_bytes() {
 TEST(Score, HoldsNeitherLogitsNorStatesOfTheWholeTree) {
   auto tiny = tiny_model(15);
   tiny.model.config.vocab_size = 50000;
-  tiny.model.embed_tokens = at::randn({50000, 44});
+  tiny.model.embedding = at::randn({50000, 44});
   tiny.model.lm_head = Linear(at::randn({50000, 44}));
   std::vector<ScoreRequest> requests;
   for (int32_t i = 0; i < 40; ++i) {

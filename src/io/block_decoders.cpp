@@ -1,12 +1,13 @@
 #include "io/block_decoders.h"
 
-#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 
-#include "io/block_formats.h"
+#include "io/block_levels.h"
+#include "io/packed_scales.h"
+#include "io/small_floats.h"
 
 namespace assay {
 namespace {
@@ -31,30 +32,13 @@ float read_half(const std::byte* at) { return half_to_float(read_u16(at)); }
 int low(std::byte byte) { return static_cast<int>(byte) & 15; }
 int high(std::byte byte) { return static_cast<int>(byte) >> 4; }
 
-// The levels of IQ4, in steps of its scale.
-constexpr std::array<float, 16> kIq4Levels{-127, -104, -83, -65, -49, -35, -22, -10,
-                                           1,    13,   25,  38,  53,  69,  89,  113};
-// Twice the values of an E2M1 float.
-constexpr std::array<float, 16> kTwiceE2m1{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-
-// The 6-bit scale and minimum of sub-block j of Q4_K and Q5_K, 8 of each in 12 bytes: the first
-// four in the low bits of bytes j and j + 4; of the others 4 bits lie in byte j + 4 and 2 above
-// those of the first four.
-struct ScaleAndMinimum {
-  int scale, minimum;
-};
-ScaleAndMinimum scale_and_minimum(const std::byte* packed, size_t j) {
-  const auto at = [&](size_t i) { return static_cast<int>(packed[i]); };
-  if (j < 4) return {at(j) & 63, at(j + 4) & 63};
-  return {(at(j + 4) & 15) | (at(j - 4) >> 6 << 4), (at(j + 4) >> 4) | (at(j) >> 6 << 4)};
-}
-
-// Sub-block j of Q3_K, 16 signed scales in 12 bytes: 4 bits in the nibbles of the first eight, 2 in
-// the last four.
-int q3_scale(const std::byte* packed, size_t j) {
-  const int four = j < 8 ? low(packed[j]) : high(packed[j - 8]);
-  const int two = static_cast<int>(packed[8 + j % 4]) >> (2 * (j / 4)) & 3;
-  return (four | two << 4) - 32;
+template <class Number>
+void decode_numbers(const std::byte* in, float* out, size_t blocks) {
+  for (size_t i = 0; i < blocks; ++i) {
+    Number value;
+    std::memcpy(&value, in + i * sizeof value, sizeof value);
+    out[i] = static_cast<float>(value);
+  }
 }
 
 // Q4_K {f16 d; f16 dmin; u8 scales[12]; u8 q[128]}, sub-blocks of 32: x = d * scale * q - dmin *
@@ -90,6 +74,22 @@ void decode_f16(const std::byte* in, float* out, size_t blocks) {
 
 void decode_bf16(const std::byte* in, float* out, size_t blocks) {
   for (size_t i = 0; i < blocks; ++i) out[i] = bfloat16_to_float(read_u16(in + 2 * i));
+}
+
+void decode_i8(const std::byte* in, float* out, size_t blocks) {
+  decode_numbers<int8_t>(in, out, blocks);
+}
+void decode_i16(const std::byte* in, float* out, size_t blocks) {
+  decode_numbers<int16_t>(in, out, blocks);
+}
+void decode_i32(const std::byte* in, float* out, size_t blocks) {
+  decode_numbers<int32_t>(in, out, blocks);
+}
+void decode_i64(const std::byte* in, float* out, size_t blocks) {
+  decode_numbers<int64_t>(in, out, blocks);
+}
+void decode_f64(const std::byte* in, float* out, size_t blocks) {
+  decode_numbers<double>(in, out, blocks);
 }
 
 // {f16 d; u8 q[16]}: the low nibbles are elements 0-15, the high ones 16-31; x = d * (q - 8).
@@ -167,6 +167,21 @@ void decode_mxfp4(const std::byte* in, float* out, size_t blocks) {
     for (size_t i = 0; i < kQuants / 2; ++i) {
       out[i] = half_scale * kTwiceE2m1[static_cast<size_t>(low(in[1 + i]))];
       out[i + kQuants / 2] = half_scale * kTwiceE2m1[static_cast<size_t>(high(in[1 + i]))];
+    }
+  }
+}
+
+// {u8 d[4]; u8 q[32]}, sub-blocks of 16: x = d times an E2M1 float; byte 8 s + j of q holds
+// elements j and j + 8 of sub-block s.
+void decode_nvfp4(const std::byte* in, float* out, size_t blocks) {
+  for (size_t b = 0; b < blocks; ++b, in += 36, out += 64) {
+    for (size_t s = 0; s < 4; ++s) {
+      const float half_scale = unsigned_e4m3_to_float(static_cast<uint8_t>(in[s])) * 0.5f;
+      for (size_t j = 0; j < 8; ++j) {
+        const std::byte byte = in[4 + 8 * s + j];
+        out[16 * s + j] = half_scale * kTwiceE2m1[static_cast<size_t>(low(byte))];
+        out[16 * s + j + 8] = half_scale * kTwiceE2m1[static_cast<size_t>(high(byte))];
+      }
     }
   }
 }

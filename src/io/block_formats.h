@@ -9,17 +9,19 @@
 #include <string_view>
 
 #include "io/block_decoders.h"
+#include "io/block_encoders.h"
 
 namespace assay {
 
 // A ggml tensor type. Elements come in blocks along a row; a type without a decoder is known by its
-// size alone.
+// size alone, one without an encoder is read and not written.
 struct BlockFormat {
   uint32_t id;              // in the file
   std::string_view name;    // "Q4_1"
   uint32_t block_elements;  // elements a block
   uint32_t block_bytes;
-  BlockDecoder decoder;
+  BlockDecoder decoder = nullptr;
+  BlockEncoder encoder = nullptr;
 };
 
 double bits_per_element(const BlockFormat& format);
@@ -30,6 +32,7 @@ const BlockFormat* block_format_by_name(std::string_view name);
 
 // "F32, F16, Q4_0, ..."
 std::string decoded_types();
+std::string encoded_types();
 
 // Decodes whole blocks: out.size() elements from blocks.size() bytes (io/block_decoders.h).
 // Error(kBadInput) when the format has no decoder or the sizes do not belong together. Runs on the
@@ -37,8 +40,12 @@ std::string decoded_types();
 void decode_blocks(const BlockFormat& format, std::span<const std::byte> blocks,
                    std::span<float> out);
 
-// IEEE half and bfloat16 to float32, exact.
-float half_to_float(uint16_t half);
-float bfloat16_to_float(uint16_t bits);
+// Encodes rows.size() / row_length rows of one tensor into whole blocks. `importance` is empty or
+// [row_length] (io/imatrix.h): weights of the columns' squared errors, for the types that have a
+// use for them. Error(kBadInput) when the format has no encoder, the sizes do not belong together,
+// a value is not finite, or an importance is negative or not finite. Runs on the thread pool; the
+// bytes do not depend on it.
+void encode_blocks(const BlockFormat& format, std::span<const float> rows, size_t row_length,
+                   std::span<const float> importance, std::span<std::byte> out);
 
 }  // namespace assay

@@ -89,7 +89,7 @@ GgufValue read_array(ByteReader& in, const std::string& what) {
                  kMaxArrayElements);
   switch (ValueType{type}) {
     case ValueType::kU8:
-      return read_numbers<uint8_t, uint64_t>(in, count, what);
+      return read_numbers<uint8_t, uint8_t>(in, count, what);
     case ValueType::kI8:
       return read_numbers<int8_t, int64_t>(in, count, what);
     case ValueType::kU16:
@@ -315,6 +315,8 @@ const std::vector<std::string>& GgufFile::strings(std::string_view key) const {
 std::vector<int64_t> GgufFile::integers(std::string_view key) const {
   const auto& value = value_at(*this, key);
   if (const auto* i = std::get_if<std::vector<int64_t>>(&value)) return *i;
+  if (const auto* bytes = std::get_if<std::vector<uint8_t>>(&value))
+    return {bytes->begin(), bytes->end()};
   const auto* u = std::get_if<std::vector<uint64_t>>(&value);
   require_intact(u != nullptr, "key '", key, "' must be an array of integers");
   std::vector<int64_t> integers;

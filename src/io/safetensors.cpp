@@ -7,10 +7,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/utf8.h"
 #include "io/byte_reader.h"
 #include "io/safetensors_header.h"
+#include "io/shard_index.h"
 
 namespace assay {
 namespace {
@@ -88,29 +88,6 @@ std::vector<SafetensorsTensor> place_tensors(std::vector<HeaderTensor> entries, 
   return tensors;
 }
 
-bool is_plain_name(std::string_view name) {
-  return !name.empty() && name != "." && name != ".." &&
-         name.find_first_of(std::string_view("/\\\0", 3)) == std::string_view::npos;
-}
-
-// Every tensor of the map is in its file, and the other way round.
-void check_shard(const SafetensorsFile& file, const std::string& file_name,
-                 const std::map<std::string, std::string>& weight_map) {
-  std::set<std::string_view> present;
-  for (const auto& tensor : file.header.tensors) {
-    present.insert(tensor.name);
-    const auto mapped = weight_map.find(tensor.name);
-    require_intact(mapped != weight_map.end(), file_name, " holds '", tensor.name,
-                   "', which the index does not list");
-    require_intact(mapped->second == file_name, file_name, " holds '", tensor.name,
-                   "', which the index puts in ", mapped->second);
-  }
-  for (const auto& [tensor, shard] : weight_map) {
-    require_intact(shard != file_name || present.contains(tensor), "'", tensor, "' is not in ",
-                   file_name, ", where the index puts it");
-  }
-}
-
 }  // namespace
 
 const Dtype* dtype_named(std::string_view name) {
@@ -135,20 +112,6 @@ SafetensorsFile open_safetensors(const std::filesystem::path& path) {
   return {std::move(mapping), std::move(header)};
 }
 
-std::map<std::string, std::string> parse_shard_index(std::string_view index_json) {
-  const Json index = parse_intact_json(index_json, "the index");
-  require_intact(
-      index.is_object() && index.contains("weight_map") && index.at("weight_map").is_object(),
-      "no object 'weight_map'");
-  std::map<std::string, std::string> files;
-  for (const auto& [tensor, file] : index.at("weight_map").items()) {
-    require_intact(file.is_string() && is_plain_name(file.get<std::string>()), "weight_map: '",
-                   tensor, "' must name a file of this folder, got ", file.dump());
-    files.emplace(tensor, file.get<std::string>());
-  }
-  return files;
-}
-
 std::vector<SafetensorsFile> open_safetensors_folder(const std::filesystem::path& folder) {
   if (std::filesystem::exists(folder / "model.safetensors")) {
     std::vector<SafetensorsFile> single;
@@ -166,7 +129,9 @@ std::vector<SafetensorsFile> open_safetensors_folder(const std::filesystem::path
     std::vector<SafetensorsFile> files;
     for (const auto& name : names) {
       files.push_back(open_safetensors(folder / name));
-      check_shard(files.back(), name, weight_map);
+      std::vector<std::string_view> tensors;
+      for (const auto& tensor : files.back().header.tensors) tensors.push_back(tensor.name);
+      check_shard(tensors, name, weight_map);
     }
     return files;
   });

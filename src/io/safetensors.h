@@ -49,10 +49,6 @@ struct SafetensorsFile {
 // Maps and parses; errors name the file.
 SafetensorsFile open_safetensors(const std::filesystem::path& path);
 
-// `weight_map` of a model.safetensors.index.json: tensor name -> file name, which must be a plain
-// name. Error(kCorruptFile) names what is wrong.
-std::map<std::string, std::string> parse_shard_index(std::string_view index_json);
-
 // The file or files of a checkpoint folder: model.safetensors, or those of
 // model.safetensors.index.json, where every tensor of the map must be in its file, and every tensor
 // of a file in the map. Error(kBadInput) when the folder has neither.

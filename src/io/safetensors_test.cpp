@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "io/safetensors_writer.h"
+#include "io/shard_index.h"
 
 namespace assay {
 namespace {

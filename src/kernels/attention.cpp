@@ -20,7 +20,9 @@ constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 // path under them.
 struct Block {
   int64_t head_dim = 0, num_queries = 0, num_keys = 0;
-  float scale = 0;
+  float scale = 0, softcap = 0;
+  int64_t first_key = 0;      // the position of key 0
+  std::vector<float> slopes;  // of each query's head; empty without ALiBi
   std::vector<const float*> queries, keys, values;
   std::vector<float*> outs;
   std::vector<int64_t> starts, lengths;  // keys [start, length) are seen by a query, both ascending
@@ -38,18 +40,22 @@ void fill_block(const AttentionShape& shape, const QueryRun& run, int64_t first_
   const int64_t rows = std::min(kBlockRows, run.num_rows - first_row),
                 group = shape.num_heads / shape.num_kv_heads;
   b.head_dim = shape.head_dim;
-  b.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
+  b.scale = score_scale(shape);
+  b.softcap = shape.softcap;
   b.num_queries = rows * group;
   // Keys that no row sees are left out, in eights: the chains of a sum start at position 0.
   const int64_t first_key = first_seen(shape, run.first_position + first_row) / 8 * 8;
+  b.first_key = first_key;
   b.num_keys = run.first_position + first_row + rows - first_key;
   b.stride = (b.num_keys + 7) / 8 * 8;
   b.queries.clear(), b.outs.clear(), b.keys.clear(), b.values.clear();
-  b.starts.clear(), b.lengths.clear();
+  b.starts.clear(), b.lengths.clear(), b.slopes.clear();
   for (int64_t r = first_row; r < first_row + rows; ++r) {
     for (int64_t h = kv_head * group; h < (kv_head + 1) * group; ++h) {
       b.queries.push_back(run.queries + (r * shape.num_heads + h) * shape.head_dim);
       b.outs.push_back(run.out + (r * shape.num_heads + h) * shape.head_dim);
+      if (!shape.alibi_slopes.empty())
+        b.slopes.push_back(shape.alibi_slopes[static_cast<size_t>(h)]);
       const int64_t position = run.first_position + r;
       b.starts.push_back(first_seen(shape, position) - first_key);
       b.lengths.push_back(position + 1 - first_key);
@@ -83,6 +89,19 @@ void scores_portable(Block& b) {
         l = std::fma(b.queries[static_cast<size_t>(q)][d], b.keys[static_cast<size_t>(j)][d], l);
       }
       b.weights[static_cast<size_t>(q * b.stride + j)] = sum_lanes(lane) * b.scale;
+    }
+  }
+}
+
+// The caps and slopes of scores that are seen, where there are any.
+void bend_scores(Block& b) {
+  if (b.softcap == 0 && b.slopes.empty()) return;
+  for (int64_t q = 0; q < b.num_queries; ++q) {
+    float* row = b.weights.data() + q * b.stride;
+    const auto query = static_cast<size_t>(q);
+    for (int64_t j = b.starts[query]; j < b.lengths[query]; ++j) {
+      if (b.softcap > 0) row[j] = b.softcap * std::tanh(row[j] / b.softcap);
+      if (!b.slopes.empty()) row[j] += b.slopes[query] * static_cast<float>(b.first_key + j);
     }
   }
 }
@@ -252,17 +271,24 @@ void run_block(Block& b, [[maybe_unused]] Isa isa) {
 #if defined(__x86_64__)
   if (isa != Isa::kPortable && b.head_dim % 8 == 0) {
     scores_avx2(b);
+    bend_scores(b);
     softmax_avx2(b);
     weighted_values_avx2(b);
     return;
   }
 #endif
   scores_portable(b);
+  bend_scores(b);
   softmax_portable(b);
   weighted_values_portable(b);
 }
 
 }  // namespace
+
+float score_scale(const AttentionShape& shape) {
+  if (shape.scale > 0) return shape.scale;
+  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
+}
 
 void attention(const AttentionShape& shape, std::span<const QueryRun> runs, Isa isa) {
   struct Unit {

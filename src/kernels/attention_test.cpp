@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -76,7 +77,15 @@ TEST_P(AttentionCases, AgreesWithTheDefinitionInDouble) {
                  static_cast<double>(
                      k[static_cast<size_t>(j * kv_width + key_head * shape.head_dim + d)]);
         }
-        weights.push_back(std::exp(dot / std::sqrt(static_cast<double>(shape.head_dim))));
+        const double cap = shape.softcap;
+        double score = dot * (shape.scale > 0 ? static_cast<double>(shape.scale)
+                                              : 1 / std::sqrt(static_cast<double>(shape.head_dim)));
+        if (cap > 0) score = cap * std::tanh(score / cap);
+        if (!shape.alibi_slopes.empty()) {
+          score += static_cast<double>(shape.alibi_slopes[static_cast<size_t>(h)]) *
+                   static_cast<double>(j - r);  // a shift of a row changes nothing
+        }
+        weights.push_back(std::exp(score));
         sum += weights.back();
       }
       for (int64_t d = 0; d < shape.head_dim; ++d) {
@@ -135,6 +144,15 @@ TEST_P(AttentionCases, HasTheSameBitsHoweverThePathIsCutAndWithoutVectors) {
     EXPECT_TRUE(same(out)) << trial;
   }
 }
+
+constexpr std::array kSlopes{0.25f, 0.0625f, 0.5f, 0.125f};
+
+INSTANTIATE_TEST_SUITE_P(
+    Bent, AttentionCases,
+    testing::Values(
+        Case{{.num_heads = 4, .num_kv_heads = 2, .head_dim = 16, .scale = 0.1f, .softcap = 2}, 70},
+        Case{{.num_heads = 2, .num_kv_heads = 1, .head_dim = 6, .window = 5, .softcap = 1}, 40},
+        Case{{.num_heads = 4, .num_kv_heads = 4, .head_dim = 8, .alibi_slopes = kSlopes}, 70}));
 
 INSTANTIATE_TEST_SUITE_P(
     Shapes, AttentionCases,

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "base/error.h"
 #include "base/thread_pool.h"
 #include "kernels/exp.h"
 #include "kernels/gemm.h"
@@ -70,7 +71,7 @@ class HeadGradient {
         rows_(num_rows),
         dim_(shape.head_dim),
         isa_(isa),
-        scale_(static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)))) {
+        scale_(score_scale(shape)) {
     const int64_t kv_head = head / (shape.num_heads / shape.num_kv_heads);
     queries_ = head_rows(gradient.queries, rows_, shape.num_heads, head, dim_, scale_);
     d_out_ = head_rows(gradient.d_out, rows_, shape.num_heads, head, dim_, 1);
@@ -223,18 +224,29 @@ void add_rms_norm_gradient(const float* x, const float* dy, int64_t num_rows,
   });
 }
 
-void silu_times_gradient_(float* gate, float* up, const float* dy, int64_t count) {
+// Both activations are g * sigmoid(a(g)), so their slope is sigmoid + g sigmoid (1 - sigmoid)
+// a'(g).
+void activate_times_gradient_(Activation activation, float* gate, float* up, const float* dy,
+                              int64_t count) {
+  const bool is_silu = activation == Activation::kSilu;
+  if (!is_silu && activation != Activation::kGeluTanh)
+    fail(ErrorKind::kInternal, "activate_times_gradient_: of SiLU and GELU's tanh form alone");
   in_blocks(count, 16 * 1024, [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) {
-      const float g = gate[i], sigmoid = 1.0f / (1.0f + exp_float(-g)), silu = g * sigmoid;
-      gate[i] = dy[i] * up[i] * (sigmoid + silu * (1.0f - sigmoid));
-      up[i] = dy[i] * silu;
+      const float g = gate[i], cubic = kGeluCube * (g * g);
+      const float argument = is_silu ? g : kGeluFactor * (g * (1.0f + cubic)),
+                  slope = is_silu ? 1.0f : kGeluFactor * (1.0f + 3.0f * cubic);
+      const float sigmoid = 1.0f / (1.0f + exp_float(-argument)), activated = g * sigmoid;
+      gate[i] = dy[i] * up[i] * (sigmoid + activated * (1.0f - sigmoid) * slope);
+      up[i] = dy[i] * activated;
     }
   });
 }
 
 void attention_gradient(const AttentionShape& shape, int64_t num_rows,
                         const AttentionGradient& gradient, Isa isa) {
+  if (shape.softcap != 0 || !shape.alibi_slopes.empty())
+    fail(ErrorKind::kInternal, "attention_gradient: caps and slopes have none");
   const int64_t dim = shape.head_dim, stride = shape.num_heads * dim;
   std::vector<float> d_keys(static_cast<size_t>(stride * num_rows)), d_values(d_keys.size());
   parallel_for(shape.num_heads, [&](int64_t head) {

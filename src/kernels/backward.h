@@ -7,6 +7,7 @@
 #include <span>
 
 #include "kernels/attention.h"
+#include "kernels/elementwise.h"
 #include "kernels/isa.h"
 
 namespace assay::kernels {
@@ -17,8 +18,10 @@ namespace assay::kernels {
 void add_rms_norm_gradient(const float* x, const float* dy, int64_t num_rows,
                            std::span<const float> weight, double eps, float* dx);
 
-// y = gate / (1 + exp(-gate)) * up: gate and up become their own gradients.
-void silu_times_gradient_(float* gate, float* up, const float* dy, int64_t count);
+// y = act(gate) * up, of kSilu or kGeluTanh: gate and up become their own gradients.
+// Error(kInternal) for another activation.
+void activate_times_gradient_(Activation activation, float* gate, float* up, const float* dy,
+                              int64_t count);
 
 // One sequence of `num_rows` rows from position 0 on, every row a query. Rows of queries, out and
 // their gradients hold num_heads heads, those of keys and values num_kv_heads.
@@ -29,7 +32,8 @@ struct AttentionGradient {
 };
 
 // The attention weights are computed again in blocks of rows and never held whole: scores by
-// kernels/gemm.h, softmax with float64 sums.
+// kernels/gemm.h, softmax with float64 sums. Error(kInternal) for caps and slopes: no gradient goes
+// through them here.
 void attention_gradient(const AttentionShape& shape, int64_t num_rows,
                         const AttentionGradient& gradient, Isa isa = best_isa());
 

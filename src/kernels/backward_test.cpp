@@ -54,10 +54,25 @@ TEST(SiluTimesGradient, AgreesWithAutomaticDifferentiation) {
   const auto gate = torch::randn({70001}) * 10, up = torch::randn({70001}),
              dy = torch::randn({70001});
   auto d_gate = gate.clone(), d_up = up.clone();
-  silu_times_gradient_(d_gate.mutable_data_ptr<float>(), d_up.mutable_data_ptr<float>(),
-                       dy.const_data_ptr<float>(), gate.numel());
+  activate_times_gradient_(Activation::kSilu, d_gate.mutable_data_ptr<float>(),
+                           d_up.mutable_data_ptr<float>(), dy.const_data_ptr<float>(),
+                           gate.numel());
   const auto g = leaf(gate), u = leaf(up);
   (g * at::sigmoid(g) * u * dy.to(at::kDouble)).sum().backward();
+  expect_close(d_gate, g.grad());
+  expect_close(d_up, u.grad());
+}
+
+TEST(GeluTimesGradient, AgreesWithAutomaticDifferentiation) {
+  at::manual_seed(3);
+  const auto gate = torch::randn({70001}) * 3, up = torch::randn({70001}),
+             dy = torch::randn({70001});
+  auto d_gate = gate.clone(), d_up = up.clone();
+  activate_times_gradient_(Activation::kGeluTanh, d_gate.mutable_data_ptr<float>(),
+                           d_up.mutable_data_ptr<float>(), dy.const_data_ptr<float>(),
+                           gate.numel());
+  const auto g = leaf(gate), u = leaf(up);
+  (at::gelu(g, "tanh") * u * dy.to(at::kDouble)).sum().backward();
   expect_close(d_gate, g.grad());
   expect_close(d_up, u.grad());
 }

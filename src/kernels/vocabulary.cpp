@@ -91,7 +91,8 @@ TokenAnswer join(std::span<const TileSummary> tiles, float logit, int32_t token)
 
 std::vector<TokenAnswer> token_log_probabilities(const PackedWeight& head, const float* hidden,
                                                  int64_t num_rows,
-                                                 std::span<const TokenQuestion> questions) {
+                                                 std::span<const TokenQuestion> questions,
+                                                 float softcap) {
   if (!std::ranges::is_sorted(questions, {}, &TokenQuestion::row)) {
     fail(ErrorKind::kInternal, "token_log_probabilities: questions must be sorted by row");
   }
@@ -114,6 +115,10 @@ std::vector<TokenAnswer> token_log_probabilities(const PackedWeight& head, const
     static thread_local std::vector<float> logits(static_cast<size_t>(kRowBlock * kTileColumns));
     multiply_panels(head, hidden + first_row * head.in_features, rows, tile * panels,
                     std::min((tile + 1) * panels, head.num_panels()), logits.data(), kTileColumns);
+    for (int64_t r = 0; softcap > 0 && r < rows; ++r) {
+      float* row = logits.data() + r * kTileColumns;
+      for (int64_t c = 0; c < columns; ++c) row[c] = softcap * std::tanh(row[c] / softcap);
+    }
     for (int64_t r = 0; r < rows; ++r) {
       summaries[static_cast<size_t>((first_row + r) * num_tiles + tile)] =
           summarize(logits.data() + r * kTileColumns, columns, first_column, head.isa);

@@ -23,9 +23,10 @@ struct TokenAnswer {
 // hidden [num_rows, in_features]; questions sorted by row. The logits of a tile of columns are
 // formed, read and overwritten; per row and tile remain the largest logit, its id and the sum of
 // exp(logit - largest) in eight chains. Tiles are then joined in double, in order: an answer
-// depends on its row alone, to the bit.
+// depends on its row alone, to the bit. With a softcap > 0 a logit is cap * tanh(logit / cap).
 std::vector<TokenAnswer> token_log_probabilities(const PackedWeight& head, const float* hidden,
                                                  int64_t num_rows,
-                                                 std::span<const TokenQuestion> questions);
+                                                 std::span<const TokenQuestion> questions,
+                                                 float softcap = 0);
 
 }  // namespace assay::kernels

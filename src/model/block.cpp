@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <numeric>
 
 #include "base/error.h"
@@ -23,11 +25,21 @@ at::Tensor scratch_rows(at::Tensor& tensor, int64_t rows, int64_t columns) {
   return tensor.narrow(0, 0, rows);
 }
 
-at::Tensor norm_rows(const at::Tensor& x, const at::Tensor& weight, double eps,
+void norm_into(const at::Tensor& x, const Norm& norm, const ModelConfig& config, at::Tensor& y) {
+  const float* from = x.const_data_ptr<float>();
+  float* to = y.mutable_data_ptr<float>();
+  if (config.norm == NormKind::kLayer) {
+    kernels::layer_norm(from, x.size(0), floats(norm.weight), floats(norm.bias),
+                        config.rms_norm_eps, to);
+  } else {
+    kernels::rms_norm(from, x.size(0), floats(norm.weight), config.rms_norm_eps, to);
+  }
+}
+
+at::Tensor norm_rows(const at::Tensor& x, const Norm& norm, const ModelConfig& config,
                      at::Tensor& scratch) {
   auto y = scratch_rows(scratch, x.size(0), x.size(1));
-  kernels::rms_norm(x.const_data_ptr<float>(), x.size(0), floats(weight), eps,
-                    y.mutable_data_ptr<float>());
+  norm_into(x, norm, config, y);
   return y;
 }
 
@@ -38,11 +50,39 @@ void norm_heads_(at::Tensor& x, const at::Tensor& weight, const ModelConfig& con
                     config.rms_norm_eps, x.mutable_data_ptr<float>());
 }
 
-kernels::AttentionShape attention_shape(const ModelConfig& config, int64_t window) {
-  return {.num_heads = config.num_attention_heads,
-          .num_kv_heads = config.num_key_value_heads,
-          .head_dim = config.head_dim,
-          .window = window};
+// Nothing where positions do not turn heads.
+void rotate_(at::Tensor& x, const ForestLayout& layout, int64_t window, int64_t num_heads,
+             std::span<const int32_t> positions) {
+  const auto* rotary = layout.rotary_of(window);
+  if (rotary != nullptr)
+    rotary->rotate_(x.mutable_data_ptr<float>(), x.size(0), num_heads, positions);
+}
+
+kernels::AttentionShape attention_shape(const ModelConfig& c, const ForestLayout& layout,
+                                        int64_t window) {
+  const double scale = c.query_pre_attn_scalar > 0 ? 1 / std::sqrt(c.query_pre_attn_scalar) : 0;
+  return {.num_heads = c.num_attention_heads,
+          .num_kv_heads = c.num_key_value_heads,
+          .head_dim = c.head_dim,
+          .window = window,
+          .scale = static_cast<float>(scale),
+          .softcap = static_cast<float>(c.attn_logit_softcapping),
+          .alibi_slopes = layout.alibi_slopes};
+}
+
+// One a head: 2^(-8 i / n) for n heads, a power of two; for other numbers those of the next lower
+// power, then every second one of the next higher (Press et al.'s released code).
+std::vector<float> alibi_slopes(int64_t num_heads) {
+  const auto lower = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(num_heads)));
+  std::vector<float> slopes;
+  const auto add = [&](int64_t of, int64_t count, int64_t step) {
+    const auto base = static_cast<float>(std::exp2(-8.0 / static_cast<double>(of)));
+    for (int64_t i = 0; i < count; ++i)
+      slopes.push_back(std::pow(base, static_cast<float>(1 + i * step)));
+  };
+  add(lower, lower, 1);
+  if (lower < num_heads) add(2 * lower, num_heads - lower, 2);
+  return slopes;
 }
 
 // Rows as the cache gives them back; without a format as they are.
@@ -155,75 +195,200 @@ int64_t num_positions(const TokenForest& forest) {
   return count;
 }
 
-// Everything before down_proj: hidden becomes x + attn(norm(x)) of the wanted rows; given is the
-// input of down_proj, undefined where no row is wanted.
-at::Tensor forward_to_down_proj_(const Block& block, const ModelConfig& config,
-                                 const ForestLayout& layout, const PathCache& path,
-                                 const std::optional<std::vector<int64_t>>& wanted_rows,
-                                 at::Tensor& hidden, BlockScratch& scratch,
-                                 const LinearInputObserver& observe) {
-  const auto tell = [&](std::string_view linear, const at::Tensor& input) {
-    if (observe) observe(linear, input);
-  };
-  const auto rows = static_cast<int64_t>(layout.positions.size());
-  require(hidden.dim() == 2 && hidden.size(0) == rows && hidden.size(1) == config.hidden_size &&
-              hidden.is_contiguous() && hidden.scalar_type() == at::kFloat,
-          "block_forward: hidden must be contiguous float32 [", rows, ", ", config.hidden_size,
-          "], got ", hidden.scalar_type(), " ", hidden.sizes());
+// One pass of a forest through a block, its linears told of what they are given.
+class BlockPass {
+ public:
+  BlockPass(const Block& block, const ModelConfig& config, const ForestLayout& layout,
+            const PathCache& path, BlockScratch& scratch, const LinearInputObserver& observe)
+      : block_(block),
+        config_(config),
+        layout_(layout),
+        path_(path),
+        scratch_(scratch),
+        observe_(observe) {}
 
-  const auto normed = norm_rows(hidden, block.input_layernorm, config.rms_norm_eps, scratch.normed);
-  tell("self_attn.q_proj", normed);
-  tell("self_attn.k_proj", normed);
-  tell("self_attn.v_proj", normed);
-  auto keys = apply(block.k_proj, normed, scratch.keys);
-  auto values = apply(block.v_proj, normed, scratch.values);
-  norm_heads_(keys, block.head_norms.k, config);
-  layout.rotary.rotate_(keys.mutable_data_ptr<float>(), rows, config.num_key_value_heads,
-                        layout.positions);
-  through_cache_("keys", keys, config, path.format);
-  through_cache_("values", values, config, path.format);
-
-  // From here on only the wanted rows matter.
-  std::vector<int64_t> wanted;
-  std::vector<int32_t> positions;
-  at::Tensor query_input = normed;
-  if (wanted_rows) {
-    wanted = *wanted_rows;
-    for (const int64_t row : wanted)
-      positions.push_back(layout.positions[static_cast<size_t>(row)]);
-    const auto index = at::tensor(wanted, at::kLong);
-    query_input = normed.index_select(0, index);
-    hidden = hidden.index_select(0, index);
-  } else {
-    wanted.resize(static_cast<size_t>(rows));
-    std::iota(wanted.begin(), wanted.end(), 0);
-    positions = layout.positions;
+  // hidden becomes the block's output; without `last_product` what it was before what no input
+  // depends on: the product of down_proj.
+  void run_(at::Tensor& hidden, const std::optional<std::vector<int64_t>>& wanted_rows,
+            bool last_product) {
+    const auto rows = static_cast<int64_t>(layout_.positions.size());
+    require(hidden.dim() == 2 && hidden.size(0) == rows && hidden.size(1) == config_.hidden_size &&
+                hidden.is_contiguous() && hidden.scalar_type() == at::kFloat,
+            "block_forward: hidden must be contiguous float32 [", rows, ", ", config_.hidden_size,
+            "], got ", hidden.scalar_type(), " ", hidden.sizes());
+    const auto normed = norm_rows(hidden, block_.input_layernorm, config_, scratch_.normed);
+    const auto [keys, values] = keys_and_values(normed);
+    // From here on only the wanted rows matter.
+    at::Tensor query_input = normed;
+    if (wanted_rows) {
+      wanted_ = *wanted_rows;
+      for (const int64_t row : wanted_)
+        positions_.push_back(layout_.positions[static_cast<size_t>(row)]);
+      const auto index = at::tensor(wanted_, at::kLong);
+      query_input = normed.index_select(0, index);
+      hidden = hidden.index_select(0, index);
+    } else {
+      wanted_.resize(static_cast<size_t>(rows));
+      std::iota(wanted_.begin(), wanted_.end(), 0);
+      positions_ = layout_.positions;
+    }
+    if (wanted_.empty()) return;
+    const auto attended = attend(query_input, keys, values);
+    if (!config_.parallel_residual) {
+      add_output_(block_.o_proj, attended, block_.attention_output_norm, scratch_.attention,
+                  hidden);
+      const auto mlp_input =
+          norm_rows(hidden, block_.post_attention_layernorm, config_, scratch_.mlp_normed);
+      return mlp_(mlp_input, hidden, last_product);
+    }
+    const auto mlp_input = config_.shared_norm ? query_input
+                                               : norm_rows(hidden, block_.post_attention_layernorm,
+                                                           config_, scratch_.mlp_normed);
+    block_.o_proj.add_(attended, hidden);
+    mlp_(mlp_input, hidden, last_product);
   }
-  const auto num_wanted = static_cast<int64_t>(wanted.size());
-  if (num_wanted == 0) return {};
 
-  auto queries = apply(block.q_proj, query_input, scratch.queries);
-  norm_heads_(queries, block.head_norms.q, config);
-  layout.rotary.rotate_(queries.mutable_data_ptr<float>(), num_wanted, config.num_attention_heads,
-                        positions);
-  auto attended = scratch_rows(scratch.attended, num_wanted, queries.size(1));
-  kernels::attention(attention_shape(config, block.window),
-                     query_runs(layout, wanted, path, queries, keys, values, attended));
-  tell("self_attn.o_proj", attended);
-  block.o_proj.add_(attended, hidden);
+ private:
+  void tell(std::string_view linear, const at::Tensor& input) const {
+    if (observe_) observe_(linear, input);
+  }
 
-  const auto mlp_normed =
-      norm_rows(hidden, block.post_attention_layernorm, config.rms_norm_eps, scratch.mlp_normed);
-  tell("mlp.gate_proj", mlp_normed);
-  tell("mlp.up_proj", mlp_normed);
-  auto gate = apply(block.gate_proj, mlp_normed, scratch.gate);
-  const auto up = apply(block.up_proj, mlp_normed, scratch.up);
-  kernels::silu_times_(gate.mutable_data_ptr<float>(), up.const_data_ptr<float>(), gate.numel());
-  tell("mlp.down_proj", gate);
-  return gate;
-}
+  std::pair<at::Tensor, at::Tensor> keys_and_values(const at::Tensor& normed) {
+    tell("self_attn.q_proj", normed);
+    tell("self_attn.k_proj", normed);
+    tell("self_attn.v_proj", normed);
+    auto keys = apply(block_.k_proj, normed, scratch_.keys);
+    auto values = apply(block_.v_proj, normed, scratch_.values);
+    norm_heads_(keys, block_.head_norms.k, config_);
+    rotate_(keys, layout_, block_.window, config_.num_key_value_heads, layout_.positions);
+    through_cache_("keys", keys, config_, path_.format);
+    through_cache_("values", values, config_, path_.format);
+    return {keys, values};
+  }
+
+  // What o_proj is given for the wanted rows.
+  at::Tensor attend(const at::Tensor& query_input, const at::Tensor& keys,
+                    const at::Tensor& values) {
+    auto queries = apply(block_.q_proj, query_input, scratch_.queries);
+    norm_heads_(queries, block_.head_norms.q, config_);
+    rotate_(queries, layout_, block_.window, config_.num_attention_heads, positions_);
+    auto attended = scratch_rows(scratch_.attended, queries.size(0), queries.size(1));
+    kernels::attention(attention_shape(config_, layout_, block_.window),
+                       query_runs(layout_, wanted_, path_, queries, keys, values, attended));
+    tell("self_attn.o_proj", attended);
+    return attended;
+  }
+
+  // hidden += linear(x), normed first where there is a norm.
+  void add_output_(const Linear& linear, const at::Tensor& x, const Norm& norm, at::Tensor& scratch,
+                   at::Tensor& hidden) {
+    if (!norm.weight.defined()) return linear.add_(x, hidden);
+    auto y = apply(linear, x, scratch);
+    norm_into(y, norm, config_, y);
+    hidden.add_(y);
+  }
+
+  void mlp_(const at::Tensor& input, at::Tensor& hidden, bool last_product) {
+    if (block_.experts) return experts_(input, hidden, last_product);
+    const auto inner = inner_of(block_.gate_proj, block_.up_proj, "mlp.", input);
+    if (last_product) {
+      add_output_(block_.down_proj, inner, block_.mlp_output_norm, scratch_.mlp, hidden);
+    }
+  }
+
+  // What the last linear of an MLP is given. The observer knows its linears by `prefix`.
+  at::Tensor inner_of(const Linear& gate_proj, const Linear& up_proj, const std::string& prefix,
+                      const at::Tensor& input) {
+    const auto tell_part = [&](std::string_view part, const at::Tensor& x) {
+      if (observe_) observe_(lasting_name(prefix + std::string(part)), x);
+    };
+    if (!config_.gated_mlp) {
+      tell_part("fc1", input);
+      auto inner = apply(up_proj, input, scratch_.up);
+      kernels::activate_(config_.hidden_act, inner.mutable_data_ptr<float>(), inner.numel());
+      tell_part("fc2", inner);
+      return inner;
+    }
+    tell_part("gate_proj", input);
+    tell_part("up_proj", input);
+    auto gate = apply(gate_proj, input, scratch_.gate);
+    const auto up = apply(up_proj, input, scratch_.up);
+    kernels::activate_times_(config_.hidden_act, gate.mutable_data_ptr<float>(),
+                             up.const_data_ptr<float>(), gate.numel());
+    tell_part("down_proj", gate);
+    return gate;
+  }
+
+  // Experts in order, so that a row's sum does not depend on the other rows.
+  void experts_(const at::Tensor& input, at::Tensor& hidden, bool last_product) {
+    const Experts& experts = *block_.experts;
+    const auto routes = routes_of(experts.router(input), config_.experts);
+    auto sum = at::zeros_like(hidden);
+    for (size_t e = 0; e < experts.experts.size(); ++e) {
+      const Route& route = routes[e];
+      if (route.rows.empty()) continue;
+      const Mlp& mlp = experts.experts[e];
+      const auto rows = at::tensor(route.rows, at::kLong);
+      const auto inner =
+          inner_of(mlp.gate_proj, mlp.up_proj, "mlp.experts." + std::to_string(e) + ".",
+                   input.index_select(0, rows));
+      if (!last_product) continue;
+      const auto weights = at::tensor(route.weights, at::kFloat).unsqueeze(1);
+      sum.index_add_(0, rows, mlp.down_proj(inner) * weights);
+    }
+    if (experts.shared) {
+      const Mlp& mlp = *experts.shared;
+      const auto inner = inner_of(mlp.gate_proj, mlp.up_proj, "mlp.shared_expert.", input);
+      if (last_product) sum.add_(mlp.down_proj(inner) * at::sigmoid(experts.shared_gate(input)));
+    }
+    if (last_product) hidden.add_(sum);
+  }
+
+  // The rows of an expert, ascending, and what each is weighted with.
+  struct Route {
+    std::vector<int64_t> rows;
+    std::vector<float> weights;
+  };
+
+  // router [rows, num_experts]: logits.
+  static std::vector<Route> routes_of(const at::Tensor& router, const ExpertConfig& config) {
+    std::vector<Route> routes(static_cast<size_t>(config.num_experts));
+    const auto probabilities = router.softmax(-1);
+    std::vector<int64_t> order(routes.size());
+    for (int64_t row = 0; row < router.size(0); ++row) {
+      const float* p = probabilities.const_data_ptr<float>() + row * config.num_experts;
+      std::iota(order.begin(), order.end(), 0);
+      const auto chosen = order.begin() + config.num_experts_per_tok;
+      std::partial_sort(order.begin(), chosen, order.end(),
+                        [&](int64_t a, int64_t b) { return p[a] != p[b] ? p[a] > p[b] : a < b; });
+      float sum = 0;
+      for (auto e = order.begin(); e != chosen; ++e) sum += p[*e];
+      for (auto e = order.begin(); e != chosen; ++e) {
+        Route& route = routes[static_cast<size_t>(*e)];
+        route.rows.push_back(row);
+        route.weights.push_back(config.norm_topk_prob ? p[*e] / sum : p[*e]);
+      }
+    }
+    return routes;
+  }
+
+  const Block& block_;
+  const ModelConfig& config_;
+  const ForestLayout& layout_;
+  const PathCache& path_;
+  BlockScratch& scratch_;
+  const LinearInputObserver& observe_;
+  std::vector<int64_t> wanted_;  // rows that leave the block
+  std::vector<int32_t> positions_;
+};
 
 }  // namespace
+
+at::Tensor normed(const at::Tensor& x, const Norm& norm, const ModelConfig& config) {
+  auto y = at::empty_like(x);
+  norm_into(x, norm, config, y);
+  return y;
+}
 
 TokenForest forest_of_sequences(const std::vector<std::vector<int32_t>>& sequences) {
   TokenForest forest;
@@ -238,23 +403,34 @@ TokenForest forest_of_sequences(const std::vector<std::vector<int32_t>>& sequenc
   return forest;
 }
 
-kernels::RotaryTable rotary_table(const ModelConfig& config, int64_t num_positions) {
-  const auto frequencies =
-      rotary_frequencies(config.head_dim, config.rope_theta, config.rope_scaling);
-  return {frequencies.inverse, num_positions, frequencies.magnitude};
+kernels::RotaryTable rotary_table(const ModelConfig& c, int64_t num_positions, int64_t window) {
+  const bool is_local = window > 0 && c.local_rope_theta > 0;
+  const auto frequencies = is_local
+                               ? rotary_frequencies(rotary_width(c), c.local_rope_theta, {})
+                               : rotary_frequencies(rotary_width(c), c.rope_theta, c.rope_scaling);
+  return {frequencies.inverse, num_positions, frequencies.magnitude, c.head_dim};
 }
 
 ForestLayout::ForestLayout(const ModelConfig& config, const TokenForest& forest)
-    : segments(forest.segments),
-      positions(row_positions(forest)),
-      rotary(rotary_table(config, num_positions(forest))) {}
+    : segments(forest.segments), positions(row_positions(forest)) {
+  const int64_t count = num_positions(forest);
+  if (config.positions == PositionKind::kAlibi)
+    alibi_slopes = assay::alibi_slopes(config.num_attention_heads);
+  if (config.positions != PositionKind::kRotary) return;
+  rotary = rotary_table(config, count);
+  if (config.local_rope_theta > 0)
+    sliding_rotary = rotary_table(config, count, config.sliding_window);
+}
+
+const kernels::RotaryTable* ForestLayout::rotary_of(int64_t window) const {
+  if (window > 0 && sliding_rotary) return &*sliding_rotary;
+  return rotary ? &*rotary : nullptr;
+}
 
 void block_forward_(const Block& block, const ModelConfig& config, const ForestLayout& layout,
                     const PathCache& path, const std::optional<std::vector<int64_t>>& wanted_rows,
                     at::Tensor& hidden, BlockScratch& scratch) {
-  const auto gate =
-      forward_to_down_proj_(block, config, layout, path, wanted_rows, hidden, scratch, {});
-  if (gate.defined()) block.down_proj.add_(gate, hidden);
+  BlockPass(block, config, layout, path, scratch, {}).run_(hidden, wanted_rows, true);
 }
 
 at::Tensor block_forward(const Block& block, const ModelConfig& config, const TokenForest& forest,
@@ -274,8 +450,8 @@ void block_inputs(const Block& block, const ModelConfig& config, const TokenFore
 
 void block_inputs_(const Block& block, const ModelConfig& config, const TokenForest& forest,
                    at::Tensor& hidden, const LinearInputObserver& observe, BlockScratch& scratch) {
-  forward_to_down_proj_(block, config, ForestLayout(config, forest), {}, std::nullopt, hidden,
-                        scratch, observe);
+  const ForestLayout layout(config, forest);
+  BlockPass(block, config, layout, {}, scratch, observe).run_(hidden, std::nullopt, false);
 }
 
 at::Tensor attention_output(const AttentionParts& parts, const ModelConfig& config,
@@ -287,29 +463,29 @@ at::Tensor attention_output(const AttentionParts& parts, const ModelConfig& conf
   const auto values = parts.v_proj(normed);
   norm_heads_(queries, parts.head_norms.q, config);
   norm_heads_(keys, parts.head_norms.k, config);
-  layout.rotary.rotate_(keys.mutable_data_ptr<float>(), rows, config.num_key_value_heads,
-                        layout.positions);
-  layout.rotary.rotate_(queries.mutable_data_ptr<float>(), rows, config.num_attention_heads,
-                        layout.positions);
+  rotate_(keys, layout, parts.window, config.num_key_value_heads, layout.positions);
+  rotate_(queries, layout, parts.window, config.num_attention_heads, layout.positions);
   std::vector<int64_t> all(static_cast<size_t>(rows));
   std::iota(all.begin(), all.end(), 0);
   auto attended = at::empty({rows, queries.size(1)}, at::kFloat);
-  kernels::attention(attention_shape(config, parts.window),
+  kernels::attention(attention_shape(config, layout, parts.window),
                      query_runs(layout, all, {}, queries, keys, values, attended));
   return attended;
 }
 
-at::Tensor gated_output(const Linear& gate_proj, const Linear& up_proj, const at::Tensor& x) {
+at::Tensor gated_output(const Linear& gate_proj, const Linear& up_proj, const at::Tensor& x,
+                        kernels::Activation activation) {
   auto gate = gate_proj(x);
   const auto up = up_proj(x);
-  kernels::silu_times_(gate.mutable_data_ptr<float>(), up.const_data_ptr<float>(), gate.numel());
+  kernels::activate_times_(activation, gate.mutable_data_ptr<float>(), up.const_data_ptr<float>(),
+                           gate.numel());
   return gate;
 }
 
-at::Tensor embed(const at::Tensor& embed_tokens, const TokenForest& forest) {
-  const int64_t vocab_size = embed_tokens.size(0), width = embed_tokens.size(1);
-  require(embed_tokens.scalar_type() == at::kFloat, "embed: embeddings must be float32");
-  const auto table = embed_tokens.contiguous();
+at::Tensor embed(const Embedding& embedding, const ModelConfig& config, const TokenForest& forest) {
+  const int64_t vocab_size = embedding.tokens.size(0), width = embedding.tokens.size(1);
+  require(embedding.tokens.scalar_type() == at::kFloat, "embed: embeddings must be float32");
+  const auto table = embedding.tokens.contiguous();
   auto hidden = at::empty({static_cast<int64_t>(forest.ids.size()), width}, at::kFloat);
   const float* from = table.const_data_ptr<float>();
   float* to = hidden.mutable_data_ptr<float>();
@@ -318,6 +494,12 @@ at::Tensor embed(const at::Tensor& embed_tokens, const TokenForest& forest) {
             vocab_size);
     to = std::copy_n(from + id * width, width, to);
   }
+  if (config.embedding_scale != 1) hidden.mul_(static_cast<float>(config.embedding_scale));
+  if (embedding.positions.defined()) {
+    const auto rows = at::tensor(row_positions(forest), at::kInt) + config.position_offset;
+    hidden.add_(embedding.positions.index_select(0, rows));
+  }
+  if (embedding.norm.weight.defined()) hidden = normed(hidden, embedding.norm, config);
   return hidden;
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// One decoder block of the Llama family, on tokens that form a forest: calibration sequences are
+// One decoder block, on tokens that form a forest: calibration sequences are
 // trees without branches, questions share their prefixes. The same code serves calibration and
 // scoring.
 
@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "kernels/elementwise.h"
@@ -17,6 +18,7 @@
 #include "model/checkpoint.h"
 #include "model/config.h"
 #include "model/linear.h"
+#include "model/tensor_names.h"
 
 namespace assay {
 
@@ -39,43 +41,77 @@ struct TokenForest {
 // Independent sequences, one segment each.
 TokenForest forest_of_sequences(const std::vector<std::vector<int32_t>>& sequences);
 
+// A norm of rows, of the config's kind. Without a weight there is none.
+struct Norm {
+  Norm() = default;
+  Norm(at::Tensor w, at::Tensor b = {})  // NOLINT(google-explicit-constructor)
+      : weight(std::move(w)), bias(std::move(b)) {}
+
+  at::Tensor weight;  // [hidden_size] float32: what rows are multiplied by
+  at::Tensor bias;    // of a layer norm
+};
+
 // RMS norms of every head before it turns, [head_dim]; undefined where the model has none.
 struct HeadNorms {
   at::Tensor q, k;
 };
 
-struct Block {
-  at::Tensor input_layernorm, post_attention_layernorm;  // [hidden_size]
-  Linear q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj;
-  HeadNorms head_norms = {};
-  int64_t window = 0;  // rows that a row attends to, itself included; 0 = all before it
+// Of a layer norm: mean and deviation; of an RMS norm the root of the mean square.
+at::Tensor normed(const at::Tensor& x, const Norm& norm, const ModelConfig& config);
+
+struct Mlp {
+  Linear gate_proj, up_proj, down_proj;
 };
 
-// The linear of that name, to be looked at or replaced. Error(kInternal) on an unknown name.
-Linear& linear_of(Block& block, std::string_view name);
+// MLPs of which a token passes through a few: those of the largest router probability, the lower
+// number first of equals, each weighted with it. A shared one takes every token, weighted with the
+// sigmoid of its gate.
+struct Experts {
+  Linear router;  // [num_experts, hidden_size], not compressed
+  std::vector<Mlp> experts;
+  std::optional<Mlp> shared;
+  Linear shared_gate;  // [1, hidden_size]
+};
 
-// The names of the seven linears of a block in module order, as in the checkpoint:
-// "self_attn.q_proj", ...
-std::span<const std::string_view> block_linear_names();
-// "model.layers.3.self_attn.q_proj.weight"
-std::string linear_weight_name(int64_t layer, std::string_view linear);
-std::string linear_bias_name(int64_t layer, std::string_view linear);
+struct Block {
+  Norm input_layernorm, post_attention_layernorm;
+  Linear q_proj, k_proj, v_proj, o_proj;
+  // An MLP without a gate has no gate_proj; with experts all three are empty.
+  Linear gate_proj, up_proj, down_proj;
+  HeadNorms head_norms = {};
+  int64_t window = 0;  // rows that a row attends to, itself included; 0 = all before it
+  Norm attention_output_norm = {}, mlp_output_norm = {};
+  std::optional<Experts> experts = std::nullopt;
+};
+
+// The names of a block's linears, in module order (model/tensor_names.h).
+std::span<const std::string_view> linear_names_of(const Block& block, const ModelConfig& config);
+// The linear of that name, to be looked at or replaced. Error(kInternal) on
+// an unknown name.
+Linear& linear_of(Block& block, std::string_view name);
 
 // The bias of a linear, undefined where the config has none.
 at::Tensor bias_of(const Checkpoint& checkpoint, int64_t layer, std::string_view linear);
 HeadNorms load_head_norms(const Checkpoint& checkpoint, int64_t layer);
+// Norm `name` ("model.norm", "model.layers.3.input_layernorm") as it multiplies: 1 + w where the
+// file holds w.
+Norm load_norm(const Checkpoint& checkpoint, const std::string& name);
+// The other way: what a file holds for a norm that multiplies by `weight`.
+at::Tensor stored_norm_weight(const ModelConfig& config, const at::Tensor& weight);
 
 // Told the input [rows, in_features] of a linear just before it runs (q, k and v are told the same
 // tensor).
 using LinearInputObserver = std::function<void(std::string_view linear, const at::Tensor& input)>;
 
 // hidden [rows, hidden_size] float32 -> [rows, hidden_size]: x + attn(norm(x)), then x +
-// mlp(norm(x)).
+// mlp(norm(x)), the variations of model/config.h.
 at::Tensor block_forward(const Block& block, const ModelConfig& config, const TokenForest& forest,
                          const at::Tensor& hidden);
 
-// The turns of positions 0 .. num_positions - 1.
-kernels::RotaryTable rotary_table(const ModelConfig& config, int64_t num_positions);
+// The turns of positions 0 .. num_positions - 1 in a layer with this window (those that slide may
+// have a base of their own).
+kernels::RotaryTable rotary_table(const ModelConfig& config, int64_t num_positions,
+                                  int64_t window = 0);
 
 // What is the same for every block that a forest passes through. Error(kInternal) unless the
 // segments cover the rows in order, parents come first and positions follow from them. A root
@@ -85,7 +121,12 @@ struct ForestLayout {
 
   std::vector<Segment> segments;
   std::vector<int32_t> positions;  // of each row
-  kernels::RotaryTable rotary;
+  // Of layers that see everything and of those that slide; none where positions do not turn.
+  std::optional<kernels::RotaryTable> rotary, sliding_rotary;
+  std::vector<float> alibi_slopes;  // one a head, or none
+
+  // What turns the heads of a layer with this window; null where nothing does.
+  const kernels::RotaryTable* rotary_of(int64_t window) const;
 };
 
 // Keys and values of a path that was computed earlier: row p is position p. With a format, rows
@@ -99,11 +140,11 @@ struct PathCache {
 
 // Memory that block_forward_ uses again from block to block.
 struct BlockScratch {
-  at::Tensor normed, queries, keys, values, attended, mlp_normed, gate, up;
+  at::Tensor normed, queries, keys, values, attended, attention, mlp_normed, gate, up, mlp;
 };
 
-// The inputs of the seven linears alone. The product of down_proj, on which no input depends, is
-// left out: a quarter of the products of SmolLM2's blocks.
+// The inputs of the linears alone. The product of down_proj, on which no input depends, is left
+// out: a quarter of the products of SmolLM2's blocks.
 void block_inputs(const Block& block, const ModelConfig& config, const TokenForest& forest,
                   const at::Tensor& hidden, const LinearInputObserver& observe);
 
@@ -130,26 +171,40 @@ struct AttentionParts {
 };
 at::Tensor attention_output(const AttentionParts& parts, const ModelConfig& config,
                             const ForestLayout& layout, const at::Tensor& normed);
-// The input of down_proj, silu(gate(x)) * up(x), for x [rows, hidden_size] behind the second norm.
-at::Tensor gated_output(const Linear& gate_proj, const Linear& up_proj, const at::Tensor& x);
+// The input of down_proj, act(gate(x)) * up(x), for x [rows, hidden_size] behind the second norm.
+at::Tensor gated_output(const Linear& gate_proj, const Linear& up_proj, const at::Tensor& x,
+                        kernels::Activation activation);
 
 // (Where the provenance of the checkpoint asks for a product in 8 bits, the linears compute so.)
-// A block whose seven weights come from `weight_of(linear name)` (so that compressed weights can be
-// put in), norms and biases from the checkpoint.
+// A block whose linears' weights come from `weight_of(linear name)` (so that compressed weights can
+// be put in), all else from the checkpoint.
 Block make_block(const Checkpoint& checkpoint, int64_t layer,
                  const std::function<at::Tensor(std::string_view linear)>& weight_of);
 Block load_block(const Checkpoint& checkpoint, int64_t layer);  // all from the checkpoint
 
+// What token ids become in front of the first block.
+struct Embedding {
+  Embedding() = default;
+  Embedding(at::Tensor table)  // NOLINT(google-explicit-constructor)
+      : tokens(std::move(table)) {}
+
+  at::Tensor tokens;     // [vocab_size, hidden_size] float32
+  at::Tensor positions;  // [positions, hidden_size]: learned ones, or none
+  Norm norm = {};
+};
+
+Embedding load_embedding(const Checkpoint& checkpoint);
+
 // Rows of the embedding for the tokens of a forest: [rows, hidden_size] float32.
-at::Tensor embed(const at::Tensor& embed_tokens, const TokenForest& forest);
+at::Tensor embed(const Embedding& embedding, const ModelConfig& config, const TokenForest& forest);
 
 // The whole model in memory.
 struct CausalLM {
   ModelConfig config;
-  at::Tensor embed_tokens;  // [vocab_size, hidden_size]
+  Embedding embedding;
   std::vector<Block> blocks;
-  at::Tensor norm;  // [hidden_size]
-  Linear lm_head;   // tied to embed_tokens where the checkpoint ties it
+  Norm norm;
+  Linear lm_head;  // tied to the embedding where the checkpoint ties it
   // Of the cache that scoring goes through, where the provenance of the checkpoint asks for one.
   std::optional<kernels::KvCacheFormat> kv_cache = std::nullopt;
 };

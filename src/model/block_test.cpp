@@ -30,7 +30,8 @@ TEST(BlockParts, AreThoseOfTheWholeBlock) {
   EXPECT_TRUE(at::equal(attention_output({block.q_proj, block.k_proj, block.v_proj}, config, layout,
                                          inputs.at("self_attn.q_proj")),
                         inputs.at("self_attn.o_proj")));
-  EXPECT_TRUE(at::equal(gated_output(block.gate_proj, block.up_proj, inputs.at("mlp.gate_proj")),
+  EXPECT_TRUE(at::equal(gated_output(block.gate_proj, block.up_proj, inputs.at("mlp.gate_proj"),
+                                     kernels::Activation::kSilu),
                         inputs.at("mlp.down_proj")));
 }
 

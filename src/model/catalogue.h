@@ -13,6 +13,7 @@ struct CatalogueModel {
   std::string_view sha256;
   std::string_view licence;
   std::string_view source;
+  std::string_view script;  // brings it
 };
 
 std::span<const CatalogueModel> catalogue_models();

@@ -57,7 +57,7 @@ TEST(Catalogue, AFileIsHashedOnceAndAgainWhenItChanges) {
   const auto cache = fresh_folder();
   const Environment environment("ASSAY_CACHE", cache.string());
   const auto hash = sha256_hex("weights");
-  const CatalogueModel model{"m", "m.gguf", hash, "none", "package m"};
+  const CatalogueModel model{"m", "m.gguf", hash, "none", "package m", "scripts/setup.sh"};
   EXPECT_THAT(message_of([&] { catalogue_file(model); }),
               AllOf(HasSubstr("m.gguf"), HasSubstr("scripts/setup.sh"), HasSubstr("package m")));
   write_file_atomic(cache / "m.gguf", "weights");

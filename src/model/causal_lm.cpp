@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <array>
+#include <charconv>
 
 #include "base/error.h"
 #include "model/block.h"
@@ -14,10 +14,6 @@
 namespace assay {
 namespace {
 
-constexpr std::array<std::string_view, 7> kLinears = {
-    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-    "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
-
 at::Tensor checked(const std::string& name, const at::Tensor& tensor, at::IntArrayRef shape) {
   require(tensor.sizes() == shape, name, ": expected shape ", shape, ", got ", tensor.sizes());
   return tensor.to(at::kFloat).contiguous();
@@ -27,25 +23,65 @@ at::Tensor vector_of(const Checkpoint& checkpoint, const std::string& name, int6
   return checked(name, checkpoint.tensor(name), {size});
 }
 
+// An MLP by the names of its linears; one without a gate has fc1 for up_proj and fc2 for down_proj.
+Linear* linear_of_mlp(Linear& gate_proj, Linear& up_proj, Linear& down_proj,
+                      std::string_view part) {
+  if (part == "gate_proj") return &gate_proj;
+  if (part == "up_proj" || part == "fc1") return &up_proj;
+  return part == "down_proj" || part == "fc2" ? &down_proj : nullptr;
+}
+
+Linear* linear_of_experts(Experts& experts, std::string_view name) {
+  constexpr std::string_view kShared = "mlp.shared_expert.", kExperts = "mlp.experts.";
+  if (name.starts_with(kShared) && experts.shared) {
+    Mlp& mlp = *experts.shared;
+    return linear_of_mlp(mlp.gate_proj, mlp.up_proj, mlp.down_proj, name.substr(kShared.size()));
+  }
+  if (!name.starts_with(kExperts)) return nullptr;
+  size_t number = 0;
+  const auto rest = name.substr(kExperts.size());
+  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), number);
+  if (error != std::errc() || number >= experts.experts.size()) return nullptr;
+  Mlp& mlp = experts.experts[number];
+  return linear_of_mlp(mlp.gate_proj, mlp.up_proj, mlp.down_proj,
+                       rest.substr(static_cast<size_t>(end - rest.data()) + 1));
+}
+
+Linear* find_linear(Block& block, std::string_view name) {
+  if (name == "self_attn.q_proj") return &block.q_proj;
+  if (name == "self_attn.k_proj") return &block.k_proj;
+  if (name == "self_attn.v_proj") return &block.v_proj;
+  if (name == "self_attn.o_proj") return &block.o_proj;
+  if (block.experts) return linear_of_experts(*block.experts, name);
+  constexpr std::string_view kMlp = "mlp.";
+  if (!name.starts_with(kMlp)) return nullptr;
+  return linear_of_mlp(block.gate_proj, block.up_proj, block.down_proj, name.substr(kMlp.size()));
+}
+
+// The experts of a block without their linears' weights.
+Experts empty_experts(const Checkpoint& checkpoint, int64_t layer) {
+  const ExpertConfig& config = checkpoint.config().experts;
+  Experts experts;
+  experts.router = Linear(checkpoint.tensor(linear_weight_name(layer, "mlp.gate")));
+  experts.experts.resize(static_cast<size_t>(config.num_experts));
+  if (config.shared_expert_intermediate_size > 0) {
+    experts.shared.emplace();
+    experts.shared_gate =
+        Linear(checkpoint.tensor(linear_weight_name(layer, "mlp.shared_expert_gate")));
+  }
+  return experts;
+}
+
 }  // namespace
 
-std::span<const std::string_view> block_linear_names() { return kLinears; }
+std::span<const std::string_view> linear_names_of(const Block& block, const ModelConfig& config) {
+  return block_linear_names(config, block.experts ? MlpKind::kExperts : MlpKind::kPlain);
+}
 
 Linear& linear_of(Block& block, std::string_view name) {
-  constexpr std::array kMembers{&Block::q_proj,   &Block::k_proj,    &Block::v_proj,
-                                &Block::o_proj,   &Block::gate_proj, &Block::up_proj,
-                                &Block::down_proj};
-  const auto found = std::ranges::find(kLinears, name);
-  if (found == kLinears.end()) fail(ErrorKind::kInternal, "no linear '", name, "' in a block");
-  return block.*kMembers[static_cast<size_t>(found - kLinears.begin())];
-}
-
-std::string linear_weight_name(int64_t layer, std::string_view linear) {
-  return "model.layers." + std::to_string(layer) + "." + std::string(linear) + ".weight";
-}
-
-std::string linear_bias_name(int64_t layer, std::string_view linear) {
-  return "model.layers." + std::to_string(layer) + "." + std::string(linear) + ".bias";
+  Linear* linear = find_linear(block, name);
+  if (linear == nullptr) fail(ErrorKind::kInternal, "no linear '", name, "' in a block");
+  return *linear;
 }
 
 at::Tensor bias_of(const Checkpoint& checkpoint, int64_t layer, std::string_view linear) {
@@ -53,37 +89,48 @@ at::Tensor bias_of(const Checkpoint& checkpoint, int64_t layer, std::string_view
   return checkpoint.tensor(linear_bias_name(layer, linear));
 }
 
+Norm load_norm(const Checkpoint& checkpoint, const std::string& name) {
+  const ModelConfig& c = checkpoint.config();
+  Norm norm(vector_of(checkpoint, name + ".weight", c.hidden_size));
+  if (c.norms_store_minus_one) norm.weight = 1 + norm.weight;
+  if (c.norm == NormKind::kLayer) norm.bias = vector_of(checkpoint, name + ".bias", c.hidden_size);
+  return norm;
+}
+
+at::Tensor stored_norm_weight(const ModelConfig& config, const at::Tensor& weight) {
+  return config.norms_store_minus_one ? weight - 1 : weight;
+}
+
 HeadNorms load_head_norms(const Checkpoint& checkpoint, int64_t layer) {
   const ModelConfig& c = checkpoint.config();
   if (!c.qk_norm) return {};
-  const std::string prefix = "model.layers." + std::to_string(layer) + ".self_attn.";
-  return {.q = vector_of(checkpoint, prefix + "q_norm.weight", c.head_dim),
-          .k = vector_of(checkpoint, prefix + "k_norm.weight", c.head_dim)};
+  const auto norm = [&](std::string_view name) {
+    const auto weight = vector_of(checkpoint, linear_weight_name(layer, name), c.head_dim);
+    return c.norms_store_minus_one ? 1 + weight : weight;
+  };
+  return {.q = norm("self_attn.q_norm"), .k = norm("self_attn.k_norm")};
 }
 
 Block make_block(const Checkpoint& checkpoint, int64_t layer,
                  const std::function<at::Tensor(std::string_view linear)>& weight_of) {
   const ModelConfig& c = checkpoint.config();
   const std::string prefix = "model.layers." + std::to_string(layer) + ".";
-  const int64_t width = c.hidden_size, mlp = c.intermediate_size;
-  const int64_t q = c.num_attention_heads * c.head_dim, kv = c.num_key_value_heads * c.head_dim;
-  const auto int8 = int8_product(checkpoint.provenance());
-  const auto linear = [&](std::string_view name, int64_t out, int64_t in) {
-    const auto weight = checked(linear_weight_name(layer, name), weight_of(name), {out, in});
-    const auto bias = bias_of(checkpoint, layer, name);
-    return int8 ? Linear::llm_int8(weight, *int8, bias) : Linear(weight, bias);
-  };
+  const auto int8 = checkpoint.int8_product();
   Block block;
-  block.input_layernorm = vector_of(checkpoint, prefix + "input_layernorm.weight", width);
-  block.post_attention_layernorm =
-      vector_of(checkpoint, prefix + "post_attention_layernorm.weight", width);
-  block.q_proj = linear("self_attn.q_proj", q, width);
-  block.k_proj = linear("self_attn.k_proj", kv, width);
-  block.v_proj = linear("self_attn.v_proj", kv, width);
-  block.o_proj = linear("self_attn.o_proj", width, q);
-  block.gate_proj = linear("mlp.gate_proj", mlp, width);
-  block.up_proj = linear("mlp.up_proj", mlp, width);
-  block.down_proj = linear("mlp.down_proj", width, mlp);
+  block.input_layernorm = load_norm(checkpoint, prefix + "input_layernorm");
+  if (!c.shared_norm)
+    block.post_attention_layernorm = load_norm(checkpoint, prefix + "post_attention_layernorm");
+  if (c.output_norms) {
+    block.attention_output_norm = load_norm(checkpoint, prefix + "attention_output_norm");
+    block.mlp_output_norm = load_norm(checkpoint, prefix + "mlp_output_norm");
+  }
+  if (mlp_kind(c, layer) == MlpKind::kExperts) block.experts = empty_experts(checkpoint, layer);
+  for (const std::string_view name : block_linear_names(c, layer)) {
+    const auto weight =
+        checked(linear_weight_name(layer, name), weight_of(name), linear_shape(name, c));
+    const auto bias = bias_of(checkpoint, layer, name);
+    linear_of(block, name) = int8 ? Linear::llm_int8(weight, *int8, bias) : Linear(weight, bias);
+  }
   block.head_norms = load_head_norms(checkpoint, layer);
   block.window = window_of_layer(c, layer);
   return block;
@@ -95,18 +142,28 @@ Block load_block(const Checkpoint& checkpoint, int64_t layer) {
   });
 }
 
+Embedding load_embedding(const Checkpoint& checkpoint) {
+  const ModelConfig& c = checkpoint.config();
+  Embedding embedding(checked("model.embed_tokens.weight",
+                              checkpoint.tensor("model.embed_tokens.weight"),
+                              {c.vocab_size, c.hidden_size}));
+  if (c.positions == PositionKind::kLearned)
+    embedding.positions = checkpoint.tensor("model.position_embeddings.weight");
+  if (c.embedding_norm) embedding.norm = load_norm(checkpoint, "model.embedding_norm");
+  return embedding;
+}
+
 CausalLM load_causal_lm(const Checkpoint& checkpoint) {
   CausalLM model;
   model.config = checkpoint.config();
   const std::vector<int64_t> table_shape{model.config.vocab_size, model.config.hidden_size};
-  model.embed_tokens = checked("model.embed_tokens.weight",
-                               checkpoint.tensor("model.embed_tokens.weight"), table_shape);
+  model.embedding = load_embedding(checkpoint);
   for (int64_t i = 0; i < model.config.num_hidden_layers; ++i)
     model.blocks.push_back(load_block(checkpoint, i));
-  model.norm = vector_of(checkpoint, "model.norm.weight", model.config.hidden_size);
+  model.norm = load_norm(checkpoint, "model.norm");
   model.lm_head =
       model.config.tie_word_embeddings
-          ? Linear(model.embed_tokens)
+          ? Linear(model.embedding.tokens)
           : Linear(checked("lm_head.weight", checkpoint.tensor("lm_head.weight"), table_shape));
   model.kv_cache = kv_cache_format(checkpoint.provenance());
   return model;

@@ -10,6 +10,8 @@
 #include "base/hash.h"
 #include "base/thread_pool.h"
 #include "model/checkpoint_impl.h"
+#include "model/packed_tensor.h"
+#include "model/quantized_folder.h"
 #include "model/tensor_names.h"
 
 namespace assay {
@@ -40,10 +42,11 @@ std::vector<std::string> linear_dtypes(const std::vector<TensorRecord>& tensors)
   return dtypes;
 }
 
-// "NAME DTYPE [SHAPE] SHA256-OF-BYTES\n"
+// "NAME DTYPE [SHAPE] SHA256-OF-BYTES\n"; of a packed linear each part behind the shape.
 std::string identity_line(const StoredTensor& tensor) {
   std::string line = tensor.record.name + " " + tensor.record.stored_dtype + " [";
   for (const auto dim : tensor.record.shape) line += std::to_string(dim) + ",";
+  if (tensor.packed) return line + "] " + identity_of_parts(*tensor.packed) + "\n";
   line += "] " + sha256_hex(tensor.bytes) + "\n";
   tensor.mapping->let_go(tensor.bytes);
   return line;
@@ -116,14 +119,29 @@ std::string Checkpoint::description() const {
   // A path that ends in a slash has an empty file name.
   const auto path = std::filesystem::absolute(impl_->files.path).lexically_normal();
   const auto name = path.has_filename() ? path.filename() : path.parent_path().filename();
-  return name.string() + ": " + (quantized() ? "decoded " : "") + dtypes;
+  auto text = name.string() + ": " + (quantized() ? "decoded " : "") + dtypes;
+  if (impl_->files.quantization) text += arithmetic_note(*impl_->files.quantization);
+  return text;
 }
 
 bool Checkpoint::quantized() const {
   return std::ranges::any_of(impl_->files.tensors, [](const StoredTensor& tensor) {
-    return is_block_linear(tensor.record.name) && tensor.format != nullptr &&
-           bits_per_element(*tensor.format) < 16;
+    if (!is_block_linear(tensor.record.name)) return false;
+    if (tensor.packed) return true;
+    return tensor.format != nullptr && bits_per_element(*tensor.format) < 16;
   });
+}
+
+std::vector<std::string> Checkpoint::warnings() const {
+  return packed_warnings(impl_->files.tensors);
+}
+
+std::optional<kernels::LlmInt8Options> Checkpoint::int8_product() const {
+  const auto own = assay::int8_product(impl_->files.provenance);
+  const auto& quantization = impl_->files.quantization;
+  if (own || !quantization || !quantization->llm_int8_threshold) return own;
+  return kernels::LlmInt8Options{.threshold = static_cast<float>(*quantization->llm_int8_threshold),
+                                 .outliers = kernels::OutlierColumns::kPerRow};
 }
 
 Json Checkpoint::provenance() const { return impl_->files.provenance; }

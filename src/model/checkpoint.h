@@ -7,10 +7,12 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "model/config.h"
+#include "model/linear_product.h"
 #include "tokenizer/tokenizer.h"
 
 namespace assay {
@@ -54,6 +56,14 @@ class Checkpoint {
   // decoded file, not the published model).
   std::string description() const;
   bool quantized() const;
+
+  // What a reader of results should know of packed weights ("in 3 linears zero points ..."); reads
+  // their zero points. Mostly empty.
+  std::vector<std::string> warnings() const;
+
+  // How the linears are meant to be computed, where not in float32: as its provenance says, or as a
+  // folder of bitsandbytes in 8 bits is (outliers of each row, so that no row depends on others).
+  std::optional<kernels::LlmInt8Options> int8_product() const;
 
   // assay's own provenance of an exported folder (assay_provenance.json), null otherwise.
   Json provenance() const;

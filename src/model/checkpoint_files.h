@@ -10,6 +10,7 @@
 #include "io/gguf.h"
 #include "model/config.h"
 #include "model/stored_tensor.h"
+#include "pack/quantization_config.h"
 
 namespace assay {
 
@@ -18,7 +19,8 @@ struct CheckpointFiles {
   ModelConfig config;
   std::vector<StoredTensor> tensors;  // sorted by name
   std::optional<GgufFile> gguf;
-  Json provenance;  // assay_provenance.json of a folder, or null
+  std::optional<QuantizationConfig> quantization;  // of a folder that other software quantized
+  Json provenance;                                 // assay_provenance.json of a folder, or null
 };
 
 // Errors name the file and the field or tensor.

@@ -17,6 +17,7 @@
 #include "io/safetensors.h"
 #include "io/safetensors_writer.h"
 #include "model/catalogue.h"
+#include "model/file_layout.h"
 #include "model/stored_tensor.h"
 #include "model/tensor_names.h"
 #include "model/tiny_model.h"
@@ -87,18 +88,52 @@ TEST(RotaryOrder, IsUndoneHeadByHead) {
   EXPECT_THROW(undo_rotary_interleaving(at::zeros({10, 2}), 2), Error);
 }
 
-TEST(TensorNames, GgufNamesBecomeHuggingFaceNames) {
-  EXPECT_EQ(name_from_gguf("blk.12.ffn_down.weight"), "model.layers.12.mlp.down_proj.weight");
-  EXPECT_EQ(name_from_gguf("blk.0.attn_output.weight"), "model.layers.0.self_attn.o_proj.weight");
-  EXPECT_EQ(name_from_gguf("blk.0.ffn_norm.weight"),
-            "model.layers.0.post_attention_layernorm.weight");
-  EXPECT_EQ(name_from_gguf("output.weight"), "lm_head.weight");
-  for (const auto* none :
-       {"blk..attn_q.weight", "blk.1.attn_qkv.bias", "blk.1attn_q.weight", "rope_freqs.weight",
-        "blk.1.ffn_gate_inp.weight", "blk.1.weight", "", "blk."}) {
-    EXPECT_EQ(name_from_gguf(none), std::nullopt) << none;
-  }
+TEST(FileLayout, GgufNamesAreTheirOwn) {
+  std::map<std::string, std::string> own;
+  for (const FileTensor& file : gguf_tensors(tiny_config())) own[file.name] = file.parts[0].name;
+  EXPECT_EQ(own["blk.1.ffn_down.weight"], "model.layers.1.mlp.down_proj.weight");
+  EXPECT_EQ(own["blk.0.attn_output.weight"], "model.layers.0.self_attn.o_proj.weight");
+  EXPECT_EQ(own["blk.0.ffn_norm.weight"], "model.layers.0.post_attention_layernorm.weight");
+  EXPECT_EQ(own["token_embd.weight"], "model.embed_tokens.weight");
+  EXPECT_EQ(own.size(), 2 + 2 * 9u);
+}
+
+TEST(FileLayout, FusedTensorsHoldPartsAfterPartsOrGroupByGroup) {
+  ModelConfig c = tiny_config({.model_type = "phi3"});  // 4 heads of 16, 2 key heads
+  const auto find = [&](const std::string& name) {
+    for (FileTensor& file : hugging_face_tensors(c)) {
+      if (file.name == name) return file;
+    }
+    return FileTensor{};
+  };
+  const auto fused = find("model.layers.1.self_attn.qkv_proj.weight");
+  EXPECT_EQ(fused.shape, (std::vector<int64_t>{128, 64}));
+  ASSERT_EQ(fused.parts.size(), 3u);
+  EXPECT_EQ(fused.parts[2].name, "model.layers.1.self_attn.v_proj.weight");
+  EXPECT_EQ(fused.parts[2].rows, (RowRuns{.first_row = 96, .run_rows = 32, .stride = 32}));
+  // Falcon: 2 query heads, their key head and their value head, 16 rows each, then the next group.
+  c = tiny_config({.model_type = "falcon"});
+  const auto grouped = find("transformer.h.0.self_attention.query_key_value.weight");
+  ASSERT_EQ(grouped.parts.size(), 3u);
+  EXPECT_EQ(grouped.parts[0].rows,
+            (RowRuns{.first_row = 0, .run_rows = 32, .stride = 64, .num_runs = 2}));
+  EXPECT_EQ(grouped.parts[1].rows,
+            (RowRuns{.first_row = 32, .run_rows = 16, .stride = 64, .num_runs = 2}));
+  EXPECT_EQ(row_indices({.first_row = 1, .run_rows = 2, .stride = 4, .num_runs = 2}),
+            (std::vector<int64_t>{1, 2, 5, 6}));
+  // GPT-2 stores matrices the other way round.
+  c = tiny_config({.num_key_value_heads = 4, .model_type = "gpt2"});
+  const auto turned = find("transformer.h.0.attn.c_attn.weight");
+  EXPECT_TRUE(turned.transposed);
+  EXPECT_EQ(turned.shape, (std::vector<int64_t>{64, 192}));
+}
+
+TEST(TensorNames, LinearsOfEveryKindOfMlp) {
   EXPECT_TRUE(is_block_linear("model.layers.3.mlp.up_proj.weight"));
+  EXPECT_TRUE(is_block_linear("model.layers.3.mlp.fc1.weight"));
+  EXPECT_TRUE(is_block_linear("model.layers.3.mlp.experts.12.down_proj.weight"));
+  EXPECT_FALSE(is_block_linear("model.layers.3.mlp.gate.weight"));
+  EXPECT_FALSE(is_block_linear("model.layers.3.mlp.experts.down_proj.weight"));
   EXPECT_FALSE(is_block_linear("model.layers.3.input_layernorm.weight"));
   EXPECT_FALSE(is_block_linear("lm_head.weight"));
 }

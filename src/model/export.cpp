@@ -1,147 +1,95 @@
 #include "model/export.h"
 
 #include <ATen/ATen.h>
-#include <stdlib.h>
 
-#include <array>
-#include <cerrno>
-#include <cstring>
 #include <map>
 #include <optional>
-#include <span>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "io/safetensors_writer.h"
-#include "model/stored_tensor.h"
-#include "model/tensor_names.h"
+#include "model/export_dtype.h"
+#include "model/file_layout.h"
 
 namespace assay {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct ExportDtype {
-  std::string_view name, stored;
-  at::ScalarType type = at::kFloat;
+// A tensor of the file, and what of its parts is there.
+struct GrowingTensor {
+  FileTensor file;
+  std::map<std::string, at::Tensor> parts;  // in the dtype of the file
 };
 
-constexpr std::array kExportDtypes{ExportDtype{"float32", "F32", at::kFloat},
-                                   ExportDtype{"bfloat16", "BF16", at::kBFloat16},
-                                   ExportDtype{"float16", "F16", at::kHalf}};
-
-const ExportDtype& export_dtype(const std::string& name) {
-  std::vector<std::string_view> names;
-  for (const auto& dtype : kExportDtypes) {
-    if (dtype.name == name) return dtype;
-    names.push_back(dtype.name);
-  }
-  fail(ErrorKind::kBadInput, "cannot save in dtype '", name, "'", suggest(name, names));
-}
-
-void check_target(const fs::path& target, ExistingFolder existing) {
-  if (!fs::exists(target)) return;
-  require(fs::is_directory(target), target.string(), ": exists and is not a folder");
-  if (fs::is_empty(target)) return;
-  require(existing == ExistingFolder::kReplace, target.string(),
-          ": the folder is not empty (--overwrite replaces a checkpoint)");
-  require(fs::exists(target / "config.json"), target.string(),
-          ": not empty and no checkpoint (no config.json), so it is not replaced");
-}
-
-// A new folder beside the target, so that the last step is a rename within one file system.
-fs::path make_temporary(const fs::path& target) {
-  auto parent = target.parent_path();
-  if (parent.empty()) parent = ".";
-  std::error_code error;
-  fs::create_directories(parent, error);
-  require(!error, parent.string(), ": cannot create: ", error.message());
-  auto name = (parent / ("." + target.filename().string() + ".XXXXXX")).string();
-  require(::mkdtemp(name.data()) != nullptr, target.string(),
-          ": cannot create: ", std::strerror(errno));
-  fs::permissions(name, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec |
-                            fs::perms::others_read | fs::perms::others_exec);
-  return name;
-}
-
-void rename_or_fail(const fs::path& from, const fs::path& to) {
-  std::error_code error;
-  fs::rename(from, to, error);
-  require(!error, to.string(), ": cannot create: ", error.message());
+at::Tensor joined(const GrowingTensor& tensor) {
+  const FileTensor& file = tensor.file;
+  if (file.is_plain()) return tensor.parts.begin()->second;
+  auto whole = at::empty(file.shape, tensor.parts.begin()->second.options());
+  auto rows = file.transposed ? whole.t() : whole;
+  for (const FilePart& part : file.parts)
+    rows.index_copy_(0, at::tensor(row_indices(part.rows), at::kLong), tensor.parts.at(part.name));
+  return whole;
 }
 
 }  // namespace
 
 struct FolderExport::State {
-  fs::path target, temporary;
+  State(const fs::path& target, ExistingFolder existing) : folder(target, existing) {}
+
+  ExportFolder folder;
   ModelConfig config;
   ExportDtype dtype;
-  std::map<std::string, std::vector<int64_t>> shapes;
+  std::vector<GrowingTensor> tensors;
+  // By the name of a part: its tensor in `tensors`, and its shape.
+  std::map<std::string, std::pair<size_t, std::vector<int64_t>>> parts;
   std::optional<SafetensorsWriter> weights;
 };
 
 FolderExport::FolderExport(const fs::path& target, const ModelConfig& config,
                            const std::string& dtype, ExistingFolder existing)
-    : state_(std::make_unique<State>()) {
+    : state_(std::make_unique<State>(target, existing)) {
   state_->dtype = export_dtype(dtype);
   state_->config = config;
-  // "out/" names the folder "out".
-  state_->target = target.has_filename() ? target : target.parent_path();
-  check_target(state_->target, existing);
   std::vector<TensorDeclaration> declared;
-  for (const auto& [name, shape] : all_tensors(config)) {
-    state_->shapes.emplace(name, shape);
-    declared.push_back({name, dtype_named(state_->dtype.stored), {shape.begin(), shape.end()}});
+  for (auto& file : hugging_face_tensors(config)) {
+    const auto& shape = file.shape;
+    declared.push_back(
+        {file.name, dtype_named(state_->dtype.stored), {shape.begin(), shape.end()}});
+    for (const FilePart& part : file.parts)
+      state_->parts.emplace(part.name, std::pair(state_->tensors.size(), part.shape));
+    state_->tensors.push_back({std::move(file), {}});
   }
-  state_->temporary = make_temporary(state_->target);
-  try {
-    state_->weights.emplace(state_->temporary / "model.safetensors", std::move(declared));
-  } catch (...) {
-    fs::remove_all(state_->temporary);  // no destructor runs after a constructor that throws
-    throw;
-  }
+  state_->weights.emplace(state_->folder.path() / "model.safetensors", std::move(declared));
 }
 
-FolderExport::~FolderExport() {
-  if (state_->temporary.empty()) return;
-  state_->weights.reset();
-  std::error_code ignored;  // what is left is a folder with a temporary name
-  fs::remove_all(state_->temporary, ignored);
-}
+FolderExport::~FolderExport() = default;
 
 void FolderExport::write(const std::string& name, const at::Tensor& tensor) {
-  const auto shape = state_->shapes.find(name);
-  if (shape == state_->shapes.end() || tensor.sizes() != at::IntArrayRef(shape->second)) {
+  const auto part = state_->parts.find(name);
+  if (part == state_->parts.end() || tensor.sizes() != at::IntArrayRef(part->second.second)) {
     fail(ErrorKind::kInternal, "export: '", name, "' of shape ", tensor.sizes(),
          " is no tensor of this model");
   }
-  const auto stored = tensor.detach().to(at::kCPU, state_->dtype.type).contiguous();
-  require_finite(stored, name);
-  state_->weights->write(name,
-                         {static_cast<const std::byte*>(stored.const_data_ptr()), stored.nbytes()});
+  GrowingTensor& growing = state_->tensors[part->second.first];
+  growing.parts[name] = as_exported(tensor, state_->dtype, name);
+  if (growing.parts.size() < growing.file.parts.size()) return;
+  const auto whole = joined(growing);
+  growing.parts.clear();
+  state_->weights->write(growing.file.name,
+                         {static_cast<const std::byte*>(whole.const_data_ptr()), whole.nbytes()});
 }
 
 void FolderExport::commit(const Json& tokenizer_json, const Json& tokenizer_config,
                           const Json& provenance) {
   state_->weights->commit();
-  const auto write_json = [&](const char* name, const Json& json) {
-    write_file_atomic(state_->temporary / name, json.dump(2) + "\n");
-  };
-  write_json("config.json", config_to_json(state_->config, std::string(state_->dtype.name)));
-  write_json("tokenizer.json", tokenizer_json);
-  write_json("tokenizer_config.json", tokenizer_config);
-  write_json("assay_provenance.json", provenance);
-  // rename() replaces an empty folder by itself; a full one steps aside first.
-  const auto& target = state_->target;
-  const bool replaces = fs::exists(target) && !fs::is_empty(target);
-  const fs::path old = state_->temporary.string() + ".old";
-  if (replaces) rename_or_fail(target, old);
-  rename_or_fail(state_->temporary, target);
-  state_->temporary.clear();
-  sync_folder(target.has_parent_path() ? target.parent_path() : ".");
-  if (replaces) fs::remove_all(old);
+  const ExportFolder& folder = state_->folder;
+  folder.write_json("config.json", config_to_json(state_->config, std::string(state_->dtype.name)));
+  folder.write_json("tokenizer.json", tokenizer_json);
+  folder.write_json("tokenizer_config.json", tokenizer_config);
+  folder.write_json("assay_provenance.json", provenance);
+  state_->folder.commit();
 }
 
 }  // namespace assay

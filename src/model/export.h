@@ -10,11 +10,9 @@
 
 #include "base/json.h"
 #include "model/config.h"
+#include "model/export_folder.h"
 
 namespace assay {
-
-// What to do with a target folder that is not empty.
-enum class ExistingFolder { kRefuse, kReplace };
 
 // The folder grows under a temporary name beside its target and takes the target's name in
 // commit(): it is there whole or not at all. Without commit() the destructor removes what was
@@ -31,9 +29,10 @@ class FolderExport {
   FolderExport& operator=(const FolderExport&) = delete;
   ~FolderExport();
 
-  // A tensor of the config under its Hugging Face name, in any order, each once; rounded to the
-  // dtype (nearest even). Error(kInternal) on another name or shape, Error(kCorruptFile) when a
-  // value is not finite in the dtype.
+  // A tensor of the model (model/tensor_names.h), in any order, each once; rounded to the dtype
+  // (nearest even), and written once all that share a tensor of the file are there.
+  // Error(kInternal) on another name or shape, Error(kCorruptFile) when a value is not finite in
+  // the dtype.
   void write(const std::string& name, const at::Tensor& tensor);
 
   // The other files: config.json, tokenizer.json, tokenizer_config.json, assay_provenance.json.

@@ -1,60 +1,36 @@
 #include "model/family.h"
 
 #include <algorithm>
-#include <array>
-#include <vector>
+#include <string>
 
 #include "base/error.h"
-#include "base/json.h"
 
 namespace assay {
 namespace {
 
-constexpr std::array kFamilies{
-    // Llama 2 and 3, TinyLlama, SmolLM2, TULU-2, Vicuna
-    Family{.model_type = "llama",
-           .architecture = "LlamaForCausalLM",
-           .gguf = "llama",
-           .reads_biases = true,
-           .interleaved_gguf = true},
-    Family{.model_type = "mistral",
-           .architecture = "MistralForCausalLM",
-           .gguf = "llama",  // its files say llama too: the same computation
-           .num_key_value_heads = 8,
-           .sliding_window = 4096,
-           .interleaved_gguf = true},
-    // Qwen 1.5 to 2.5
-    Family{.model_type = "qwen2",
-           .architecture = "Qwen2ForCausalLM",
-           .gguf = "qwen2",
-           .always_qkv_bias = true,
-           .num_key_value_heads = 32,
-           .sliding_window = 4096,
-           .window_is_optional = true},
-    Family{.model_type = "qwen3",
-           .architecture = "Qwen3ForCausalLM",
-           .gguf = "qwen3",
-           .reads_biases = true,
-           .qk_norm = true,
-           .num_key_value_heads = 32,
-           .head_dim = 128,
-           .sliding_window = 4096,
-           .window_is_optional = true},
-};
-
 const Family& named(std::string_view name, std::string_view Family::*field) {
-  const auto found = std::ranges::find(kFamilies, name, field);
-  if (found != kFamilies.end()) return *found;
+  const auto& all = families();
+  const auto found = std::ranges::find(all, name, field);
+  if (found != all.end() && !name.empty()) return *found;
   std::vector<std::string_view> known;
-  for (const Family& family : kFamilies) {
-    if (std::ranges::find(known, family.*field) == known.end()) known.push_back(family.*field);
+  for (const Family& family : all) {
+    const auto value = family.*field;
+    if (!value.empty() && std::ranges::find(known, value) == known.end()) known.push_back(value);
   }
   fail(ErrorKind::kBadInput, "unsupported architecture '", name, "'", suggest(name, known));
 }
 
 }  // namespace
 
-std::span<const Family> families() { return kFamilies; }
+const std::vector<Family>& families() {
+  static const std::vector<Family> all = [] {
+    std::vector<Family> rows;
+    for (const auto& kin : {llama_families(), gemma_families(), gpt_families(), expert_families()})
+      rows.insert(rows.end(), kin.begin(), kin.end());
+    return rows;
+  }();
+  return all;
+}
 
 const Family& family_of_model_type(std::string_view model_type) {
   return named(model_type, &Family::model_type);
@@ -62,6 +38,31 @@ const Family& family_of_model_type(std::string_view model_type) {
 
 const Family& family_of_gguf(std::string_view architecture) {
   return named(architecture, &Family::gguf);
+}
+
+void require_only(const Json& config, const char* key, const Json& supported) {
+  if (!config.contains(key) || config[key].is_null()) return;
+  require(config[key] == supported, "unsupported: '", key, "': ", config[key].dump(), " (only ",
+          supported.dump(), ")");
+}
+
+std::vector<int64_t> full_layers(const Json& config, int64_t num_layers, bool (*is_full)(int64_t)) {
+  std::vector<int64_t> full;
+  if (!config.contains("layer_types") || config["layer_types"].is_null()) {
+    for (int64_t i = 0; i < num_layers; ++i) {
+      if (is_full(i)) full.push_back(i);
+    }
+    return full;
+  }
+  const auto types = json_get<std::vector<std::string>>(config, "layer_types", "config");
+  require(static_cast<int64_t>(types.size()) == num_layers, "layer_types names ", types.size(),
+          " layers of ", num_layers);
+  for (size_t i = 0; i < types.size(); ++i) {
+    require(types[i] == "full_attention" || types[i] == "sliding_attention",
+            "unsupported: layer_types with '", types[i], "' at layer ", i);
+    if (types[i] == "full_attention") full.push_back(static_cast<int64_t>(i));
+  }
+  return full;
 }
 
 }  // namespace assay

@@ -10,12 +10,15 @@
 
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "chat/lint.h"
+#include "model/findings.h"
 #include "model/tensor_names.h"
 
 namespace assay {
 namespace {
 
-constexpr std::array<std::string_view, 11> kGroupOrder{"embed_tokens",
+constexpr std::array<std::string_view, 22> kGroupOrder{"embed_tokens",
+                                                       "position_embeddings",
                                                        "self_attn.q_proj",
                                                        "self_attn.k_proj",
                                                        "self_attn.v_proj",
@@ -23,33 +26,61 @@ constexpr std::array<std::string_view, 11> kGroupOrder{"embed_tokens",
                                                        "mlp.gate_proj",
                                                        "mlp.up_proj",
                                                        "mlp.down_proj",
+                                                       "mlp.fc1",
+                                                       "mlp.fc2",
+                                                       "mlp.gate",
+                                                       "mlp.experts.gate_proj",
+                                                       "mlp.experts.up_proj",
+                                                       "mlp.experts.down_proj",
+                                                       "mlp.shared_expert_gate",
+                                                       "mlp.shared_expert.gate_proj",
+                                                       "mlp.shared_expert.up_proj",
+                                                       "mlp.shared_expert.down_proj",
                                                        "norm",
                                                        "bias",
                                                        "lm_head"};
 
-// "model.layers.3.mlp.up_proj.weight" -> "mlp.up_proj"; all norms are one group, all biases
-// another; anything else goes by its own name.
+// "model.layers.3.mlp.up_proj.weight" -> "mlp.up_proj", an expert's without its number; all norms
+// are one group, all biases another.
 std::string group_of(const std::string& name) {
+  constexpr std::string_view kExperts = "mlp.experts.";
   if (name.ends_with(".bias")) return "bias";
-  if (name.find("norm.weight") != std::string::npos) return "norm";
-  const auto has_part = [&](std::string_view group) {
-    return name.ends_with(std::string(group) + ".weight");
-  };
-  const auto found = std::ranges::find_if(kGroupOrder, has_part);
-  return found == kGroupOrder.end() ? name : std::string(*found);
+  if (name.ends_with("norm.weight")) return "norm";
+  const auto part = block_part(name);
+  std::string_view group = part ? part->part : name;
+  if (!part && group.starts_with("model.")) group.remove_prefix(std::string_view("model.").size());
+  if (group.ends_with(".weight")) group.remove_suffix(std::string_view(".weight").size());
+  if (!group.starts_with(kExperts)) return std::string(group);
+  const auto dot = group.find('.', kExperts.size());
+  return std::string(kExperts) + std::string(group.substr(std::min(dot + 1, group.size())));
 }
 
 struct TensorCounts {
-  WeightCounts counts;
+  TensorFacts facts;
   int64_t magnitudes = 0;
 };
+
+// Their mean, and the root of their mean square.
+void measure_(const float* data, int64_t count, TensorFacts& facts) {
+  double sum = 0, squares = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const double value = data[i];
+    sum += value;
+    squares += value * value;
+  }
+  const auto n = static_cast<double>(std::max<int64_t>(count, 1));
+  facts.mean = sum / n;
+  facts.rms = std::sqrt(squares / n);
+}
 
 TensorCounts count_tensor(const Checkpoint& checkpoint, const TensorRecord& record) {
   const auto tensor = checkpoint.tensor_as_stored(record.name);
   const int64_t columns = tensor.dim() == 0 ? 1 : tensor.size(-1);
   const auto* data = tensor.const_data_ptr<float>();
   TensorCounts result;
-  result.counts = count_weights(data, columns == 0 ? 0 : tensor.numel() / columns, columns);
+  result.facts.name = record.name;
+  result.facts.counts = count_weights(data, columns == 0 ? 0 : tensor.numel() / columns, columns);
+  measure_(data, tensor.numel(), result.facts);
   if (is_block_linear(record.name)) result.magnitudes = count_magnitudes(data, tensor.numel());
   return result;
 }
@@ -77,18 +108,19 @@ void add(WeightCounts& sum, const WeightCounts& counts) {
 
 void add(TensorGroup& group, const TensorRecord& record, const TensorCounts& counted) {
   group.linear = is_block_linear(record.name);
-  group.weights_of_dtype[record.stored_dtype] += counted.counts.weights;
+  const WeightCounts& counts = counted.facts.counts;
+  group.weights_of_dtype[record.stored_dtype] += counts.weights;
   group.stored_bytes += record.stored_bytes;
   const bool first = group.num_tensors++ == 0;
   group.fewest_magnitudes =
       first ? counted.magnitudes : std::min(group.fewest_magnitudes, counted.magnitudes);
   group.most_magnitudes = std::max(group.most_magnitudes, counted.magnitudes);
-  if (counted.counts.non_finite > 0) group.non_finite_tensors.push_back(record.name);
-  add(group.counts, counted.counts);
+  if (counts.non_finite > 0) group.non_finite_tensors.push_back(record.name);
+  add(group.counts, counts);
 }
 
-std::vector<TensorGroup> group_tensors(const Checkpoint& checkpoint) {
-  const auto counts = count_all(checkpoint);
+std::vector<TensorGroup> group_tensors(const Checkpoint& checkpoint,
+                                       const std::vector<TensorCounts>& counts) {
   const auto& tensors = checkpoint.tensors();
   std::vector<TensorGroup> groups;
   for (size_t i = 0; i < tensors.size(); ++i) {
@@ -106,6 +138,21 @@ std::vector<TensorGroup> group_tensors(const Checkpoint& checkpoint) {
   return groups;
 }
 
+// What a scorer must know of the chat template; or {"error": why it cannot be rendered}.
+Json template_facts(const Tokenizer& tokenizer) {
+  if (tokenizer.chat_template().empty()) return nullptr;
+  try {
+    const auto lint = lint_chat(chat_format(tokenizer.chat_template(),
+                                            special_token_texts(tokenizer.to_tokenizer_config())));
+    constexpr std::array<std::string_view, 3> kSystemTurn{"used", "ignored", "refused"};
+    return {{"begins_with_bos", lint.begins_with_bos},
+            {"system_turn", kSystemTurn.at(static_cast<size_t>(lint.system_turn))},
+            {"depends_on_date", lint.depends_on_date}};
+  } catch (const Error& e) {
+    return {{"error", e.what()}};
+  }
+}
+
 Json tokenizer_facts(const Checkpoint& checkpoint) {
   try {
     const auto tokenizer = checkpoint.tokenizer();
@@ -117,7 +164,8 @@ Json tokenizer_facts(const Checkpoint& checkpoint) {
             {"bos_token_id", id(tokenizer.bos_id())},
             {"adds_bos", tokenizer.adds_bos()},
             {"eos_token_id", id(tokenizer.eos_id())},
-            {"has_chat_template", !tokenizer.chat_template().empty()}};
+            {"has_chat_template", !tokenizer.chat_template().empty()},
+            {"chat_template", template_facts(tokenizer)}};
   } catch (const Error& e) {
     return {{"error", e.what()}};  // the rest of the file is still worth a look
   }
@@ -176,10 +224,14 @@ Inspection inspect(const std::filesystem::path& path) {
   result.path = path.string();
   result.description = checkpoint.description();
   result.weights_hash = checkpoint.weights_hash();
+  result.warnings = checkpoint.warnings();
   result.config = checkpoint.config();
-  result.groups = group_tensors(checkpoint);
+  const auto counts = count_all(checkpoint);
+  result.groups = group_tensors(checkpoint, counts);
+  for (const TensorCounts& counted : counts) result.tensors.push_back(counted.facts);
   result.tokenizer = tokenizer_facts(checkpoint);
   result.provenance = checkpoint.provenance();
+  result.findings = find_faults(result);
   return result;
 }
 

@@ -42,12 +42,22 @@ struct TensorGroup {
   std::vector<std::string> non_finite_tensors;         // by name
 };
 
+// One tensor.
+struct TensorFacts {
+  std::string name;
+  WeightCounts counts;
+  double mean = 0, rms = 0;  // of its weights; rms is the root of their mean square
+};
+
 struct Inspection {
   std::string path, description, weights_hash;
+  std::vector<std::string> warnings;  // of packed weights, Checkpoint::warnings
   ModelConfig config;
-  std::vector<TensorGroup> groups;  // in the order of the data flow
+  std::vector<TensorGroup> groups;   // in the order of the data flow
+  std::vector<TensorFacts> tensors;  // by name
   Json tokenizer;  // kind, vocab_size, BOS and EOS; or {"error": why it cannot be read}
   Json provenance;
+  std::vector<std::string> findings;  // model/findings.h
 };
 
 // Decodes every tensor once, two or so at a time.

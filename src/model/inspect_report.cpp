@@ -73,7 +73,14 @@ Json group_to_json(const TensorGroup& group) {
   return json;
 }
 
-std::string group_to_row(const TensorGroup& group) {
+// Types of packed linears are longer than others.
+size_t type_width(const Inspection& inspection) {
+  size_t width = 10;
+  for (const auto& group : inspection.groups) width = std::max(width, dtypes_of(group).size());
+  return width;
+}
+
+std::string group_to_row(const TensorGroup& group, size_t type_width) {
   const auto& c = group.counts;
   const auto yes_no = [&](bool holds) { return group.linear ? (holds ? "yes" : "no") : ""; };
   const auto magnitudes =
@@ -81,10 +88,19 @@ std::string group_to_row(const TensorGroup& group) {
       : group.fewest_magnitudes == group.most_magnitudes
           ? fmt::format("{}", group.most_magnitudes)
           : fmt::format("{}-{}", group.fewest_magnitudes, group.most_magnitudes);
-  return fmt::format("  {:<18}{:>8}{:>14}  {:<10}{:>6.2f}{:>10.4f}{:>5}{:>5}{:>17}\n", group.name,
-                     group.num_tensors, c.weights, dtypes_of(group), bits_per_weight(group),
-                     share(c.zeros, c.weights), yes_no(c.groups_2_4 == c.groups_of_4),
-                     yes_no(c.groups_4_8 == c.groups_of_8), magnitudes);
+  return fmt::format("  {:<18}{:>8}{:>14}  {:<{}}{:>6.2f}{:>10.4f}{:>5}{:>5}{:>17}\n", group.name,
+                     group.num_tensors, c.weights, dtypes_of(group), type_width,
+                     bits_per_weight(group), share(c.zeros, c.weights),
+                     yes_no(c.groups_2_4 == c.groups_of_4), yes_no(c.groups_4_8 == c.groups_of_8),
+                     magnitudes);
+}
+
+std::string template_text(const Json& chat) {
+  if (!chat.is_object()) return "no chat template";
+  if (chat.contains("error")) return "a chat template that cannot be rendered";
+  return "chat template (system turn " + chat["system_turn"].get<std::string>() +
+         (chat["begins_with_bos"] == true ? ", writes BOS" : "") +
+         (chat["depends_on_date"] == true ? ", depends on the date" : "") + ")";
 }
 
 std::string tokenizer_line(const Json& t) {
@@ -92,7 +108,7 @@ std::string tokenizer_line(const Json& t) {
   return fmt::format("{}, {} tokens, BOS {}{}, EOS {}, {}", t["kind"].get<std::string>(),
                      t["vocab_size"].dump(), t["bos_token_id"].dump(),
                      t["adds_bos"] == true ? " (added)" : " (not added)", t["eos_token_id"].dump(),
-                     t["has_chat_template"] == true ? "chat template" : "no chat template");
+                     template_text(t.value("chat_template", Json())));
 }
 
 // The member, or null where there is none: provenance is a file that anybody may have written.
@@ -151,6 +167,7 @@ Json inspection_to_json(const Inspection& inspection) {
   return {{"path", inspection.path},
           {"description", inspection.description},
           {"weights_hash", inspection.weights_hash},
+          {"warnings", inspection.warnings},
           {"config", config_to_json(inspection.config, "float32")},
           {"parameters",
            {{"total", total_weights(inspection)},
@@ -159,7 +176,8 @@ Json inspection_to_json(const Inspection& inspection) {
           {"linear_sparsity", linear_sparsity(inspection)},
           {"groups", groups},
           {"tokenizer", inspection.tokenizer},
-          {"provenance", inspection.provenance}};
+          {"provenance", inspection.provenance},
+          {"findings", inspection.findings}};
 }
 
 std::string inspection_to_text(const Inspection& inspection) {
@@ -182,18 +200,16 @@ std::string inspection_to_text(const Inspection& inspection) {
   for (const std::string& part : provenance_lines(inspection.provenance)) {
     line(std::exchange(name, ""), part);
   }
+  for (const std::string& warning : inspection.warnings) line("warning", warning);
   line("weights hash", inspection.weights_hash);
   line("sparsity",
        fmt::format("{:.4f} of the block linears is exactly zero", linear_sparsity(inspection)));
+  const size_t width = type_width(inspection);
   text +=
-      fmt::format("\n  {:<18}{:>8}{:>14}  {:<10}{:>6}{:>10}{:>5}{:>5}{:>17}\n", "group", "tensors",
-                  "weights", "stored", "bits", "sparsity", "2:4", "4:8", "magnitudes");
-  for (const auto& group : inspection.groups) text += group_to_row(group);
-  for (const auto& group : inspection.groups) {
-    for (const auto& name : group.non_finite_tensors) {
-      text += "  NOT FINITE: " + name + " holds NaN or infinite values\n";
-    }
-  }
+      fmt::format("\n  {:<18}{:>8}{:>14}  {:<{}}{:>6}{:>10}{:>5}{:>5}{:>17}\n", "group", "tensors",
+                  "weights", "stored", width, "bits", "sparsity", "2:4", "4:8", "magnitudes");
+  for (const auto& group : inspection.groups) text += group_to_row(group, width);
+  for (const std::string& finding : inspection.findings) text += "  FINDING: " + finding + "\n";
   return text;
 }
 

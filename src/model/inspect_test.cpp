@@ -13,7 +13,9 @@
 #include "base/philox.h"
 #include "io/safetensors.h"
 #include "model/export.h"
+#include "model/findings.h"
 #include "model/tiny_model.h"
+#include "model/weight_difference.h"
 
 namespace assay {
 namespace {
@@ -62,15 +64,16 @@ const TensorGroup& group(const Inspection& inspection, std::string_view name) {
 
 // Writes the tiny model with `change` applied to each tensor.
 template <class Change>
-std::filesystem::path changed_model(const Change& change) {
+std::filesystem::path changed_model(const Change& change,
+                                    const Json& provenance = {{"method", "test"}}) {
   const auto folder = fresh_folder();
-  write_tiny_model(folder / "source");
+  write_tiny_model(folder / "source", {.num_hidden_layers = 4});
   const auto source = Checkpoint::open(folder / "source");
   FolderExport out(folder / "out", source.config(), "float32", ExistingFolder::kRefuse);
   for (const auto& record : source.tensors()) {
     out.write(record.name, change(record.name, source.tensor(record.name).clone()));
   }
-  out.commit(tiny_tokenizer_json(), tiny_tokenizer_config(), {{"method", "test"}});
+  out.commit(tiny_tokenizer_json(), tiny_tokenizer_config(), provenance);
   return folder / "out";
 }
 
@@ -123,6 +126,82 @@ TEST(Inspect, TellsWhatWasDoneInAFewLines) {
     inspection.provenance = other;
     EXPECT_THAT(inspection_to_text(inspection), HasSubstr("assay unknown: unknown"));
   }
+}
+
+constexpr const char* kUp2 = "model.layers.2.mlp.up_proj.weight";
+
+// Faults that were put into a checkpoint on purpose, each found by name.
+TEST(Findings, NameWhatContradictsItself) {
+  const auto found = [](const auto& change, const Json& provenance = nullptr) {
+    return find_faults(inspect(changed_model(
+        [&](const std::string& name, const at::Tensor& w) {
+          if (name == kUp2) change(w);
+          return w;
+        },
+        provenance)));
+  };
+  EXPECT_THAT(found([](const at::Tensor&) {}), testing::IsEmpty());
+  EXPECT_THAT(found([](const at::Tensor& w) { w.zero_(); }),
+              testing::ElementsAre(std::string(kUp2) + ": every weight is zero"));
+  EXPECT_THAT(found([](const at::Tensor& w) { w.mul_(1000); }),
+              testing::ElementsAre(HasSubstr("up_proj.weight: root mean square 12")));
+  // Codes of a uniform grid whose zero is one step off.
+  EXPECT_THAT(found([](const at::Tensor& w) { w.add_(0.05); }),
+              testing::ElementsAre(HasSubstr("up_proj.weight: its mean is 0.3")));
+  const Json linear{{"tensor", kUp2}, {"zeros", 4096}};
+  EXPECT_THAT(found([](const at::Tensor&) {}, {{"report", {{"linears", {linear}}}}}),
+              testing::ElementsAre(std::string(kUp2) +
+                                   ": the provenance claims 4096 zeros, 0 of 8192 weights are"));
+  const Json gone{{"tensor", "model.layers.9.mlp.up_proj.weight"}, {"zeros", 1}};
+  EXPECT_THAT(found([](const at::Tensor&) {}, {{"report", {{"linears", {gone}}}}}),
+              testing::ElementsAre(HasSubstr("layers.9.mlp.up_proj.weight, which is not there")));
+  // 28 linears claim 2:4 and none holds it.
+  const auto pattern = found([](const at::Tensor&) {}, {{"method", {{"pattern", "2:4"}}}});
+  ASSERT_EQ(pattern.size(), 28u);
+  EXPECT_THAT(pattern[0], HasSubstr("the provenance claims 2:4, 2048 of 2048 groups"));
+}
+
+TEST(Findings, NameTokensWithoutARow) {
+  Inspection inspection;
+  inspection.config.vocab_size = 10;
+  inspection.config.eos_token_id = 11;
+  inspection.config.bos_token_id = 1;
+  inspection.tokenizer = {{"vocab_size", 12},
+                          {"bos_token_id", 2},
+                          {"adds_bos", true},
+                          {"chat_template", {{"begins_with_bos", true}}}};
+  EXPECT_THAT(
+      find_faults(inspection),
+      testing::ElementsAre("the tokenizer has 12 tokens, the embedding 10 rows",
+                           "bos_token_id is 1 in the config and 2 in the tokenizer",
+                           "the config's eos_token_id 11 is outside the vocabulary of 10",
+                           HasSubstr("the chat template writes BOS and the tokenizer adds")));
+}
+
+TEST(WeightDifference, IsCountedTensorByTensor) {
+  const auto folder = fresh_folder();
+  write_tiny_model(folder / "base");
+  const auto base = Checkpoint::open(folder / "base");
+  const auto changed =
+      Checkpoint::open(changed_model([](const std::string& name, const at::Tensor& w) {
+        if (name == "model.norm.weight") w[0] += 3;
+        return w;
+      }));
+  const auto difference = weight_difference(changed, base);
+  const auto norm =
+      std::ranges::find(difference.tensors, "model.norm.weight", &TensorDifference::name);
+  ASSERT_NE(norm, difference.tensors.end());
+  EXPECT_EQ(norm->changed, 1);
+  EXPECT_NEAR(norm->max_error, 3, 1e-6);
+  const double length = base.tensor("model.norm.weight").norm().item<double>();
+  EXPECT_NEAR(norm->relative_error, 3 / length, 1e-6);
+  EXPECT_LT(norm->cosine, 1);
+  EXPECT_EQ(difference.not_compared.size(), 18u);  // two more layers of nine tensors
+  for (const TensorDifference& t : difference.tensors) {
+    EXPECT_EQ(t.changed, t.name == norm->name ? 1 : 0) << t.name;
+  }
+  EXPECT_THAT(to_text(difference), HasSubstr("not compared: model.layers.2."));
+  EXPECT_EQ(to_json(difference)["tensors"].size(), difference.tensors.size());
 }
 
 TEST(Inspect, RecountsSparsityAndPatterns) {

@@ -10,7 +10,7 @@
 namespace assay {
 namespace {
 
-constexpr std::array<std::string_view, 4> kTypes{"default", "linear", "llama3", "yarn"};
+constexpr std::array<std::string_view, 5> kTypes{"default", "linear", "llama3", "yarn", "longrope"};
 
 void require_positive(double value, std::string_view key) {
   require(std::isfinite(value) && value > 0, key, " must be positive, got ", value);
@@ -30,7 +30,14 @@ void check(const RopeScaling& s) {
     require(std::isfinite(s.attention_factor) && s.attention_factor >= 0,
             "attention_factor must not be negative, got ", s.attention_factor);
   }
-  if (s.rope_type == "llama3" || s.rope_type == "yarn") {
+  if (s.rope_type == "longrope") {
+    require(!s.short_factor.empty() && s.short_factor.size() == s.long_factor.size(),
+            "short_factor and long_factor must be lists of one length, got ", s.short_factor.size(),
+            " and ", s.long_factor.size());
+    for (const double factor : s.short_factor) require_positive(factor, "short_factor");
+    for (const double factor : s.long_factor) require_positive(factor, "long_factor");
+  }
+  if (s.rope_type != "default" && s.rope_type != "linear") {
     require(s.original_max_position_embeddings > 0,
             "original_max_position_embeddings must be positive, got ",
             s.original_max_position_embeddings);
@@ -88,6 +95,21 @@ RotaryFrequencies yarn(int64_t head_dim, double theta, const RopeScaling& s) {
   return result;
 }
 
+RotaryFrequencies longrope(int64_t width, double theta, const RopeScaling& s) {
+  require(std::ssize(s.short_factor) == width / 2, "longrope: short_factor has ",
+          s.short_factor.size(), " entries for ", width / 2, " frequencies");
+  RotaryFrequencies result;
+  size_t i = 0;
+  for (const float period : periods(width, theta))
+    result.inverse.push_back(1.0f / (static_cast<float>(s.short_factor[i++]) * period));
+  const auto original = static_cast<double>(s.original_max_position_embeddings);
+  result.magnitude =
+      static_cast<float>(s.attention_factor > 0 ? s.attention_factor
+                         : s.factor <= 1        ? 1
+                                         : std::sqrt(1 + std::log(s.factor) / std::log(original)));
+  return result;
+}
+
 }  // namespace
 
 RopeScaling rope_scaling_from_json(const Json& rope, int64_t max_position_embeddings) {
@@ -96,6 +118,7 @@ RopeScaling rope_scaling_from_json(const Json& rope, int64_t max_position_embedd
   const auto* type_key = rope.contains("rope_type") ? "rope_type" : "type";
   RopeScaling s;
   s.rope_type = json_get_or<std::string>(rope, type_key, "default", kWhere);
+  if (s.rope_type == "su") s.rope_type = "longrope";  // its first name
   require(std::ranges::find(kTypes, s.rope_type) != kTypes.end(), "unsupported type '", s.rope_type,
           "'", suggest(s.rope_type, kTypes));
   if (s.rope_type == "default") {
@@ -106,7 +129,13 @@ RopeScaling rope_scaling_from_json(const Json& rope, int64_t max_position_embedd
   for (const auto* refused : {"mscale", "mscale_all_dim"}) {
     require(!rope.contains(refused) || rope[refused].is_null(), "unsupported: '", refused, "'");
   }
-  s.factor = json_get<double>(rope, "factor", kWhere);
+  if (s.rope_type == "longrope") {
+    s.short_factor = json_get<std::vector<double>>(rope, "short_factor", kWhere);
+    s.long_factor = json_get<std::vector<double>>(rope, "long_factor", kWhere);
+    s.attention_factor = json_get_or<double>(rope, "attention_factor", 0, kWhere);
+  } else {
+    s.factor = json_get<double>(rope, "factor", kWhere);
+  }
   if (s.rope_type != "linear") {
     s.original_max_position_embeddings = json_get_or<int64_t>(
         rope, "original_max_position_embeddings", max_position_embeddings, kWhere);
@@ -134,6 +163,11 @@ Json to_json(const RopeScaling& s) {
     json["low_freq_factor"] = s.low_freq_factor;
     json["high_freq_factor"] = s.high_freq_factor;
   }
+  if (s.rope_type == "longrope") {
+    json["short_factor"] = s.short_factor;
+    json["long_factor"] = s.long_factor;
+    if (s.attention_factor > 0) json["attention_factor"] = s.attention_factor;
+  }
   if (s.rope_type == "yarn") {
     json["beta_fast"] = s.beta_fast;
     json["beta_slow"] = s.beta_slow;
@@ -143,10 +177,11 @@ Json to_json(const RopeScaling& s) {
   return json;
 }
 
-RotaryFrequencies rotary_frequencies(int64_t head_dim, double theta, const RopeScaling& scaling) {
-  if (scaling.rope_type == "yarn") return yarn(head_dim, theta, scaling);
+RotaryFrequencies rotary_frequencies(int64_t width, double theta, const RopeScaling& scaling) {
+  if (scaling.rope_type == "yarn") return yarn(width, theta, scaling);
+  if (scaling.rope_type == "longrope") return longrope(width, theta, scaling);
   RotaryFrequencies result;
-  for (const float period : periods(head_dim, theta)) {
+  for (const float period : periods(width, theta)) {
     float f = 1.0f / period;
     if (scaling.rope_type == "linear") f /= static_cast<float>(scaling.factor);
     if (scaling.rope_type == "llama3") f = llama3_frequency(f, scaling);

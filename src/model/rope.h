@@ -15,13 +15,16 @@ namespace assay {
 
 // In the words of rope_parameters (transformers 5) and rope_scaling (4).
 struct RopeScaling {
-  std::string rope_type = "default";  // or "linear", "llama3", "yarn"
+  std::string rope_type = "default";  // or "linear", "llama3", "yarn", "longrope"
   double factor = 1;
-  int64_t original_max_position_embeddings = 0;      // llama3, yarn
+  int64_t original_max_position_embeddings = 0;      // llama3, yarn, longrope
   double low_freq_factor = 1, high_freq_factor = 4;  // llama3
   double beta_fast = 32, beta_slow = 1;              // yarn
-  double attention_factor = 0;                       // yarn; 0 = 0.1 ln(factor) + 1
-  bool truncate = true;                              // yarn: whole dimensions as bounds
+  // yarn: 0 = 0.1 ln(factor) + 1; longrope: 0 = sqrt(1 + ln(factor) / ln(original length))
+  double attention_factor = 0;
+  bool truncate = true;  // yarn: whole dimensions as bounds
+  // longrope: what each frequency is divided by, in texts up to the original length and beyond.
+  std::vector<double> short_factor = {}, long_factor = {};
 
   bool operator==(const RopeScaling&) const = default;
 };
@@ -37,7 +40,8 @@ struct RotaryFrequencies {
   std::vector<float> inverse;  // [head_dim / 2]
   float magnitude = 1;
 };
-RotaryFrequencies rotary_frequencies(int64_t head_dim, double theta, const RopeScaling& scaling);
+// Of `width` elements of a head. longrope gives those of texts up to the original length.
+RotaryFrequencies rotary_frequencies(int64_t width, double theta, const RopeScaling& scaling);
 
 // A GGUF file stores what Llama 3.x divides its frequencies by (rope_freqs.weight) and not how that
 // was found: the published scaling that gives these numbers. Error(kBadInput) where none does.

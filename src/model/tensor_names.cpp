@@ -2,91 +2,178 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <map>
+#include <mutex>
+#include <set>
+#include <tuple>
 
 namespace assay {
 namespace {
 
-enum class Kind { kNorm, kHeadNorm, kLinear };
+using Names = std::vector<std::string_view>;
 
-struct BlockName {
-  std::string_view hugging_face, gguf;
-  Kind kind;
-};
+constexpr std::array<std::string_view, 4> kAttention{"self_attn.q_proj", "self_attn.k_proj",
+                                                     "self_attn.v_proj", "self_attn.o_proj"};
+constexpr std::array<std::string_view, 3> kGated{"gate_proj", "up_proj", "down_proj"};
+constexpr std::array<std::string_view, 2> kPlain{"fc1", "fc2"};
+constexpr std::string_view kLayers = "model.layers.", kExperts = "mlp.experts.",
+                           kSharedExpert = "mlp.shared_expert.";
 
-constexpr std::array kBlockNames{
-    BlockName{"input_layernorm", "attn_norm", Kind::kNorm},
-    BlockName{"self_attn.q_proj", "attn_q", Kind::kLinear},
-    BlockName{"self_attn.k_proj", "attn_k", Kind::kLinear},
-    BlockName{"self_attn.v_proj", "attn_v", Kind::kLinear},
-    BlockName{"self_attn.q_norm", "attn_q_norm", Kind::kHeadNorm},
-    BlockName{"self_attn.k_norm", "attn_k_norm", Kind::kHeadNorm},
-    BlockName{"self_attn.o_proj", "attn_output", Kind::kLinear},
-    BlockName{"post_attention_layernorm", "ffn_norm", Kind::kNorm},
-    BlockName{"mlp.gate_proj", "ffn_gate", Kind::kLinear},
-    BlockName{"mlp.up_proj", "ffn_up", Kind::kLinear},
-    BlockName{"mlp.down_proj", "ffn_down", Kind::kLinear},
-};
+// "mlp.experts.12.up_proj" -> "up_proj"; nothing for a linear of no expert.
+std::optional<std::string_view> part_of_expert(std::string_view linear) {
+  if (!linear.starts_with(kExperts)) return std::nullopt;
+  linear.remove_prefix(kExperts.size());
+  const auto digits = linear.find_first_not_of("0123456789");
+  if (digits == 0 || digits == std::string_view::npos || linear[digits] != '.') return std::nullopt;
+  return linear.substr(digits + 1);
+}
 
-// "blk." "3" "." "attn_q" ".weight"
-struct LayerName {
-  std::string_view layer, part, ending;
-};
+// [out, in] of a part of an MLP.
+std::vector<int64_t> mlp_shape(std::string_view part, int64_t hidden, int64_t inner) {
+  if (part == "down_proj" || part == "fc2") return {hidden, inner};
+  return {inner, hidden};
+}
 
-// Nothing unless the name has this form.
-std::optional<LayerName> split_layer(std::string_view name, std::string_view prefix) {
-  if (!name.starts_with(prefix)) return std::nullopt;
-  LayerName result;
-  for (const std::string_view ending : {".weight", ".bias"}) {
-    if (name.ends_with(ending)) result.ending = ending;
+Names linear_names(const ModelConfig& c, MlpKind mlp) {
+  Names names(kAttention.begin(), kAttention.end());
+  const auto add = [&](const std::string& prefix, std::span<const std::string_view> parts) {
+    for (const auto part : parts) names.push_back(lasting_name(prefix + std::string(part)));
+  };
+  if (mlp == MlpKind::kPlain) {
+    add("mlp.", c.gated_mlp ? std::span<const std::string_view>(kGated) : kPlain);
+    return names;
   }
-  if (result.ending.empty()) return std::nullopt;
-  name.remove_prefix(prefix.size());
-  name.remove_suffix(std::min(name.size(), result.ending.size()));
-  const auto digits = name.find_first_not_of("0123456789");
-  if (digits == 0 || digits == std::string_view::npos || name[digits] != '.') return std::nullopt;
-  result.layer = name.substr(0, digits);
-  result.part = name.substr(digits + 1);
-  return result;
+  for (int64_t e = 0; e < c.experts.num_experts; ++e)
+    add(std::string(kExperts) + std::to_string(e) + ".", kGated);
+  if (c.experts.shared_expert_intermediate_size > 0) add(std::string(kSharedExpert), kGated);
+  return names;
 }
 
-// [out_features, in_features]
-std::vector<int64_t> shape_of(std::string_view linear, const ModelConfig& c) {
-  const int64_t q = c.num_attention_heads * c.head_dim, kv = c.num_key_value_heads * c.head_dim;
-  if (linear == "self_attn.q_proj") return {q, c.hidden_size};
-  if (linear == "self_attn.o_proj") return {c.hidden_size, q};
-  if (linear == "mlp.down_proj") return {c.hidden_size, c.intermediate_size};
-  if (linear.starts_with("mlp.")) return {c.intermediate_size, c.hidden_size};
-  return {kv, c.hidden_size};
-}
+// Collects the tensors of one block.
+class BlockTensors {
+ public:
+  BlockTensors(const ModelConfig& config, int64_t layer)
+      : c_(config), prefix_(std::string(kLayers) + std::to_string(layer) + ".") {}
+
+  void norm(std::string_view name, NormKind kind) {
+    add(name, ".weight", {c_.hidden_size});
+    if (kind == NormKind::kLayer) add(name, ".bias", {c_.hidden_size});
+  }
+  void linear(std::string_view name) {
+    const auto shape = linear_shape(name, c_);
+    add(name, ".weight", shape);
+    if (has_bias(name, c_)) add(name, ".bias", {shape[0]});
+  }
+  void add(std::string_view name, std::string_view ending, std::vector<int64_t> shape) {
+    tensors_.push_back({prefix_ + std::string(name) + std::string(ending), std::move(shape)});
+  }
+
+  std::vector<ExpectedTensor> take() { return std::move(tensors_); }
+
+ private:
+  const ModelConfig& c_;
+  std::string prefix_;
+  std::vector<ExpectedTensor> tensors_;
+};
 
 }  // namespace
 
+std::string_view lasting_name(const std::string& name) {
+  static std::mutex mutex;
+  static std::set<std::string, std::less<>> names;
+  const std::lock_guard lock(mutex);
+  return *names.insert(name).first;
+}
+
+std::span<const std::string_view> block_linear_names(const ModelConfig& c, MlpKind mlp) {
+  using Key = std::tuple<bool, int64_t, bool>;
+  static std::mutex mutex;
+  static std::map<Key, Names> lists;
+  const bool experts = mlp == MlpKind::kExperts;
+  const Key key{c.gated_mlp, experts ? c.experts.num_experts : 0,
+                experts && c.experts.shared_expert_intermediate_size > 0};
+  const std::lock_guard lock(mutex);
+  const auto found = lists.find(key);
+  return found != lists.end() ? found->second
+                              : lists.emplace(key, linear_names(c, mlp)).first->second;
+}
+
+std::span<const std::string_view> block_linear_names(const ModelConfig& c, int64_t layer) {
+  return block_linear_names(c, mlp_kind(c, layer));
+}
+
+std::span<const std::string_view> block_linear_names() {
+  static const Names names = linear_names({}, MlpKind::kPlain);
+  return names;
+}
+
+std::vector<int64_t> linear_shape(std::string_view linear, const ModelConfig& c) {
+  const int64_t q = c.num_attention_heads * c.head_dim, kv = c.num_key_value_heads * c.head_dim;
+  if (linear == "self_attn.q_proj") return {q, c.hidden_size};
+  if (linear == "self_attn.o_proj") return {c.hidden_size, q};
+  if (linear.starts_with("self_attn.")) return {kv, c.hidden_size};
+  if (const auto part = part_of_expert(linear))
+    return mlp_shape(*part, c.hidden_size, c.experts.moe_intermediate_size);
+  if (linear.starts_with(kSharedExpert)) {
+    return mlp_shape(linear.substr(kSharedExpert.size()), c.hidden_size,
+                     c.experts.shared_expert_intermediate_size);
+  }
+  return mlp_shape(linear.substr(std::string_view("mlp.").size()), c.hidden_size,
+                   c.intermediate_size);
+}
+
+std::string linear_weight_name(int64_t layer, std::string_view linear) {
+  return std::string(kLayers) + std::to_string(layer) + "." + std::string(linear) + ".weight";
+}
+
+std::string linear_bias_name(int64_t layer, std::string_view linear) {
+  return std::string(kLayers) + std::to_string(layer) + "." + std::string(linear) + ".bias";
+}
+
 bool has_bias(std::string_view linear, const ModelConfig& c) {
   if (linear == "self_attn.o_proj") return c.o_bias;
-  return linear.starts_with("mlp.") ? c.mlp_bias : c.qkv_bias;
+  if (linear.starts_with("self_attn.")) return c.qkv_bias;
+  const bool is_expert = linear.starts_with(kExperts) || linear.starts_with(kSharedExpert);
+  return c.mlp_bias && !is_expert;
 }
 
 std::vector<ExpectedTensor> outer_tensors(const ModelConfig& c) {
-  std::vector<ExpectedTensor> tensors{{"model.embed_tokens.weight", {c.vocab_size, c.hidden_size}},
-                                      {"model.norm.weight", {c.hidden_size}}};
-  if (!c.tie_word_embeddings) {
-    tensors.push_back({"lm_head.weight", {c.vocab_size, c.hidden_size}});
+  std::vector<ExpectedTensor> tensors{{"model.embed_tokens.weight", {c.vocab_size, c.hidden_size}}};
+  const auto norm = [&](const std::string& name) {
+    tensors.push_back({name + ".weight", {c.hidden_size}});
+    if (c.norm == NormKind::kLayer) tensors.push_back({name + ".bias", {c.hidden_size}});
+  };
+  if (c.positions == PositionKind::kLearned) {
+    tensors.push_back({"model.position_embeddings.weight",
+                       {c.max_position_embeddings + c.position_offset, c.hidden_size}});
   }
+  if (c.embedding_norm) norm("model.embedding_norm");
+  norm("model.norm");
+  if (!c.tie_word_embeddings) tensors.push_back({"lm_head.weight", {c.vocab_size, c.hidden_size}});
   return tensors;
 }
 
 std::vector<ExpectedTensor> block_tensors(const ModelConfig& c, int64_t layer) {
-  std::vector<ExpectedTensor> tensors;
-  for (const auto& [name, gguf, kind] : kBlockNames) {
-    if (kind == Kind::kHeadNorm && !c.qk_norm) continue;
-    const std::string full = "model.layers." + std::to_string(layer) + "." + std::string(name);
-    const auto shape = kind == Kind::kLinear     ? shape_of(name, c)
-                       : kind == Kind::kHeadNorm ? std::vector{c.head_dim}
-                                                 : std::vector{c.hidden_size};
-    tensors.push_back({full + ".weight", shape});
-    if (kind == Kind::kLinear && has_bias(name, c)) tensors.push_back({full + ".bias", {shape[0]}});
+  BlockTensors block(c, layer);
+  const auto linears = block_linear_names(c, layer);
+  block.norm("input_layernorm", c.norm);
+  for (const auto name : linears.first(3)) block.linear(name);
+  if (c.qk_norm) {
+    block.add("self_attn.q_norm", ".weight", {c.head_dim});
+    block.add("self_attn.k_norm", ".weight", {c.head_dim});
   }
-  return tensors;
+  block.linear(linears[3]);
+  if (c.output_norms) block.norm("attention_output_norm", c.norm);
+  if (!c.shared_norm) block.norm("post_attention_layernorm", c.norm);
+  if (mlp_kind(c, layer) == MlpKind::kExperts) {
+    block.add("mlp.gate", ".weight", {c.experts.num_experts, c.hidden_size});
+    if (c.experts.shared_expert_intermediate_size > 0)
+      block.add("mlp.shared_expert_gate", ".weight", {1, c.hidden_size});
+  }
+  for (const auto name : linears.subspan(4)) block.linear(name);
+  if (c.output_norms) block.norm("mlp_output_norm", c.norm);
+  return block.take();
 }
 
 std::vector<ExpectedTensor> all_tensors(const ModelConfig& config) {
@@ -97,24 +184,41 @@ std::vector<ExpectedTensor> all_tensors(const ModelConfig& config) {
   return tensors;
 }
 
-std::optional<std::string> name_from_gguf(std::string_view name) {
-  if (name == "token_embd.weight") return "model.embed_tokens.weight";
-  if (name == "output_norm.weight") return "model.norm.weight";
-  if (name == "output.weight") return "lm_head.weight";
-  const auto parts = split_layer(name, "blk.");
-  if (!parts) return std::nullopt;
-  const auto found = std::ranges::find(kBlockNames, parts->part, &BlockName::gguf);
-  if (found == kBlockNames.end()) return std::nullopt;
-  return "model.layers." + std::string(parts->layer) + "." + std::string(found->hugging_face) +
-         std::string(parts->ending);
+int64_t num_weights(const ModelConfig& config) {
+  int64_t sum = 0;
+  for (const auto& [name, shape] : all_tensors(config)) {
+    int64_t elements = 1;
+    for (const int64_t dim : shape) elements *= dim;
+    sum += elements;
+  }
+  return sum;
+}
+
+std::optional<BlockPart> block_part(std::string_view name) {
+  if (!name.starts_with(kLayers)) return std::nullopt;
+  name.remove_prefix(kLayers.size());
+  BlockPart result{};
+  const char* end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(name.data(), end, result.layer);
+  if (error != std::errc() || rest == end || *rest != '.') return std::nullopt;
+  result.part = {rest + 1, static_cast<size_t>(end - rest) - 1};
+  return result;
 }
 
 bool is_block_linear(std::string_view name) {
-  const auto parts = split_layer(name, "model.layers.");
-  return parts && parts->ending == ".weight" &&
-         std::ranges::any_of(kBlockNames, [&](const BlockName& block) {
-           return block.kind == Kind::kLinear && block.hugging_face == parts->part;
-         });
+  constexpr std::string_view kWeight = ".weight";
+  const auto found = block_part(name);
+  if (!found || !found->part.ends_with(kWeight)) return false;
+  auto linear = found->part;
+  linear.remove_suffix(kWeight.size());
+  const auto is_one_of = [&](std::string_view prefix, std::span<const std::string_view> parts) {
+    return linear.starts_with(prefix) &&
+           std::ranges::find(parts, linear.substr(prefix.size())) != parts.end();
+  };
+  const auto expert = part_of_expert(linear);
+  return std::ranges::find(kAttention, linear) != kAttention.end() || is_one_of("mlp.", kGated) ||
+         is_one_of("mlp.", kPlain) || is_one_of(kSharedExpert, kGated) ||
+         (expert && std::ranges::find(kGated, *expert) != kGated.end());
 }
 
 }  // namespace assay

@@ -12,6 +12,7 @@
 #include "io/gguf_writer.h"
 #include "io/safetensors_writer.h"
 #include "model/family.h"
+#include "model/file_layout.h"
 #include "model/tensor_names.h"
 
 namespace assay {
@@ -30,8 +31,9 @@ std::vector<float> random_values(const ExpectedTensor& tensor, uint64_t seed, ui
   const double mean = is_vector && !tensor.name.ends_with(".bias") ? 1.0 : 0.0;
   double deviation = 0.1;
   if (!is_vector) {
-    deviation = is_block_linear(tensor.name) ? 1.0 / std::sqrt(static_cast<double>(tensor.shape[1]))
-                                             : 0.3;  // embedding or head
+    const bool is_table =
+        tensor.name.find("embed") != std::string::npos || tensor.name == "lm_head.weight";
+    deviation = is_table ? 0.3 : 1.0 / std::sqrt(static_cast<double>(tensor.shape[1]));
   }
   std::vector<float> values(num_elements(tensor));
   for (auto& value : values) value = static_cast<float>(mean + deviation * random.normal());
@@ -54,21 +56,10 @@ std::vector<float> interleaved(const std::vector<float>& values, int64_t heads, 
   return result;
 }
 
-// What tensor_names.h's name_from_gguf undoes, by trying all names of this model.
 std::map<std::string, std::string> gguf_names(const ModelConfig& config) {
-  std::vector<std::string> names{"token_embd.weight", "output_norm.weight", "output.weight"};
-  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
-    for (const auto* part :
-         {"attn_norm", "attn_q", "attn_k", "attn_v", "attn_q_norm", "attn_k_norm", "attn_output",
-          "ffn_norm", "ffn_gate", "ffn_up", "ffn_down"}) {
-      const std::string name = "blk." + std::to_string(layer) + "." + part;
-      names.push_back(name + ".weight");
-      names.push_back(name + ".bias");
-    }
-  }
-  std::map<std::string, std::string> by_hugging_face_name;
-  for (const auto& name : names) by_hugging_face_name[*name_from_gguf(name)] = name;
-  return by_hugging_face_name;
+  std::map<std::string, std::string> names;
+  for (const FileTensor& file : gguf_tensors(config)) names[file.parts[0].name] = file.name;
+  return names;
 }
 
 std::vector<std::pair<std::string, GgufValue>> gguf_values(const ModelConfig& c) {
@@ -113,32 +104,32 @@ std::string as_text(const std::vector<float>& values) {
 }  // namespace
 
 ModelConfig tiny_config(const TinyModelOptions& options) {
-  const Family& family = family_of_model_type(options.model_type);
-  return {.model_type = options.model_type,
-          .hidden_size = options.hidden_size,
-          .intermediate_size = options.intermediate_size,
-          .num_hidden_layers = options.num_hidden_layers,
-          .num_attention_heads = options.num_attention_heads,
-          .num_key_value_heads = options.num_key_value_heads,
-          .head_dim = options.hidden_size / options.num_attention_heads,
-          .vocab_size = static_cast<int64_t>(tiny_vocabulary().size()),
-          .max_position_embeddings = options.max_position_embeddings,
-          .rms_norm_eps = 1e-5,
-          .rope_theta = 10000.0,
-          .rope_scaling = options.rope_scaling,
-          .qkv_bias = family.always_qkv_bias || options.attention_bias,
-          .o_bias = options.attention_bias,
-          .mlp_bias = options.mlp_bias,
-          .qk_norm = family.qk_norm,
-          .sliding_window = options.sliding_window,
-          .tie_word_embeddings = options.tie_word_embeddings,
-          .bos_token_id = 1,
-          .eos_token_id = 2};
+  ModelConfig c = family_of_model_type(options.model_type).defaults;
+  c.model_type = options.model_type;
+  c.hidden_size = options.hidden_size;
+  c.intermediate_size = options.intermediate_size;
+  c.num_hidden_layers = options.num_hidden_layers;
+  c.num_attention_heads = options.num_attention_heads;
+  c.num_key_value_heads = options.num_key_value_heads;
+  c.head_dim = options.hidden_size / options.num_attention_heads;
+  c.vocab_size = static_cast<int64_t>(tiny_vocabulary().size());
+  c.max_position_embeddings = options.max_position_embeddings;
+  c.rms_norm_eps = 1e-5;
+  c.rope_theta = 10000.0;
+  c.rope_scaling = options.rope_scaling;
+  c.qkv_bias = c.qkv_bias || options.attention_bias;
+  c.o_bias = c.o_bias || options.attention_bias;
+  c.mlp_bias = c.mlp_bias || options.mlp_bias;
+  c.sliding_window = options.sliding_window;
+  c.tie_word_embeddings = options.tie_word_embeddings;
+  c.bos_token_id = 1;
+  c.eos_token_id = 2;
+  return c;
 }
 
 void write_tiny_model(const std::filesystem::path& folder, const TinyModelOptions& options) {
   const auto config = tiny_config(options);
-  const auto tensors = all_tensors(config);
+  const auto tensors = hugging_face_tensors(config);
   std::filesystem::create_directories(folder);
   std::vector<TensorDeclaration> declared;
   declared.reserve(tensors.size());
@@ -148,7 +139,7 @@ void write_tiny_model(const std::filesystem::path& folder, const TinyModelOption
   }
   SafetensorsWriter writer(folder / "model.safetensors", declared);
   for (size_t i = 0; i < tensors.size(); ++i) {
-    const auto values = random_values(tensors[i], options.seed, i);
+    const auto values = random_values({tensors[i].name, tensors[i].shape}, options.seed, i);
     writer.write(tensors[i].name, std::as_bytes(std::span(values)));
   }
   writer.commit();

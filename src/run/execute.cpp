@@ -17,6 +17,7 @@
 #include "base/version.h"
 #include "report/report.h"
 #include "report/terminal.h"
+#include "run/chat_record.h"
 #include "run/describe.h"
 #include "run/int8_modes.h"
 #include "run/output_folder.h"
@@ -217,7 +218,7 @@ class StudyRun {
             outcome.direction == Direction::kHigherIsBetter;
       }
     }
-    const Json file{
+    Json file{
         {"results", results},
         {"n-samples", counts},
         {"higher_is_better", higher},
@@ -234,6 +235,7 @@ class StudyRun {
           {"variant", to_json(variant == nullptr ? describe_base(plan_)
                                                  : describe_variant(plan_, *variant, output_))},
           {"asked", asked_settings(plan_)}}}};
+    file.update(lm_eval_chat_keys(plan_));
     write_file_atomic(output_.results(arm.name), file.dump(2) + "\n");
   }
 

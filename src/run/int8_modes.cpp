@@ -16,7 +16,7 @@ using kernels::OutlierColumns;
 std::vector<ScoreResult> scores_with(CausalLM model, OutlierColumns outliers,
                                      std::span<const ScoreRequest> requests) {
   for (Block& block : model.blocks) {
-    for (const std::string_view name : block_linear_names()) {
+    for (const std::string_view name : linear_names_of(block, model.config)) {
       Linear& linear = linear_of(block, name);
       linear = linear.with_outliers(outliers);
     }

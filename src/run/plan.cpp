@@ -114,6 +114,7 @@ AskedTask asked(const StudyTask& wanted, const Study& study, const ModelConfig& 
   const TaskOptions options{.limit = wanted.limit,
                             .seed = static_cast<uint64_t>(study.seed),
                             .max_positions = config.max_position_embeddings,
+                            .chat = wanted.chat,
                             .extra = wanted.options};
   asked.items = asked.task->items(tokenizer, wanted.subset, options);
   require(!asked.items.empty(), "no items to ask");

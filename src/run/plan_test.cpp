@@ -9,7 +9,10 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "model/tiny_model.h"
+#include "run/chat_record.h"
+#include "run/recorded_run.h"
 
 namespace assay {
 namespace {
@@ -48,6 +51,36 @@ class PlanTest : public testing::Test {
 
   fs::path root_;
 };
+
+// The results tell how the questions were put, in lm-eval's keys.
+TEST_F(PlanTest, PutsQuestionsAsAChat) {
+  const std::string study =
+      "variants: []\ntasks: [{task: stereoqa, limit: 4}]\napply_chat_template: true\n"
+      "system_instruction: Be brief.\n";
+  EXPECT_THAT(refusal(study), HasSubstr("the tokenizer has no chat template"));
+  Json config = tiny_tokenizer_config();
+  const std::string chat_template =
+      "{% for m in messages %}<|im_start|>{{ m.content }}{% endfor %}";
+  config["chat_template"] = chat_template;
+  std::ofstream(root_ / "model" / "tokenizer_config.json") << config.dump();
+  const Plan planned = plan(study);
+  for (const Item& item : planned.tasks[0].items) {
+    EXPECT_TRUE(item.sample.context.starts_with("<|im_start|>Be brief.<|im_start|>Context: "));
+  }
+  const Json keys = lm_eval_chat_keys(planned);
+  EXPECT_EQ(keys["system_instruction"], "Be brief.");
+  EXPECT_EQ(keys["system_instruction_sha"], sha256_hex("Be brief."));
+  EXPECT_EQ(keys["chat_template"], chat_template);
+  EXPECT_EQ(keys["chat_template_sha"], sha256_hex(chat_template));
+  EXPECT_EQ(keys["fewshot_as_multiturn"], false);
+  const Json asked = asked_settings(planned);
+  EXPECT_EQ(asked["chat_template"], "sha256:" + sha256_hex(chat_template));
+  EXPECT_EQ(asked["tasks"][0]["chat"]["system_instruction"], "Be brief.");
+
+  const Plan plain = plan("variants: []\ntasks: [{task: stereoqa, limit: 4}]\n");
+  EXPECT_TRUE(lm_eval_chat_keys(plain)["chat_template"].is_null());
+  EXPECT_TRUE(asked_settings(plain)["tasks"][0]["chat"].is_null());
+}
 
 TEST_F(PlanTest, AMemoryLimitIsThatOfEveryCompression) {
   const std::string study =

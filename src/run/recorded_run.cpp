@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/version.h"
 #include "io/jsonl.h"
+#include "run/chat_record.h"
 #include "run/describe.h"
 #include "run/samples.h"
 #include "tasks/tasks.h"
@@ -175,14 +176,16 @@ std::string compute_dtype(const Study& study) {
 
 Json asked_settings(const Plan& plan) {
   Json tasks = Json::array();
-  for (const AskedTask& task : plan.tasks) {
-    tasks.push_back(
-        {{"task", to_json(describe_task(task))}, {"tokens_hash", "sha256:" + task.hashes.tokens}});
+  for (size_t t = 0; t < plan.tasks.size(); ++t) {
+    const AskedTask& task = plan.tasks[t];
+    tasks.push_back({{"task", to_json(describe_task(task))},
+                     {"tokens_hash", "sha256:" + task.hashes.tokens},
+                     {"chat", chat_record(plan.study.tasks[t].chat)}});
   }
   return {{"assay_version", version()},
           {"dtype", compute_dtype(plan.study)},
           {"answers", "log-likelihood"},
-          {"chat_template", nullptr},
+          {"chat_template", chat_template_hash(plan)},
           {"tasks", std::move(tasks)}};
 }
 

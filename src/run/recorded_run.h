@@ -16,8 +16,8 @@ namespace assay {
 
 // How the arms of a study are asked, task by task: what x_assay.asked of a results file holds. Two
 // runs that differ in any of it are not comparable.
-//   {"assay_version", "dtype", "answers": "log-likelihood", "chat_template": null,
-//    "tasks": [{"task": description, "tokens_hash"}, ...]}
+//   {"assay_version", "dtype", "answers": "log-likelihood", "chat_template": hash or null,
+//    "tasks": [{"task": description, "tokens_hash", "chat": settings or null}, ...]}
 Json asked_settings(const Plan& plan);
 
 // The number type in which the study computes: "auto" resolved.

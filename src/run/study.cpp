@@ -13,8 +13,19 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr std::array kStudyKeys{"study"sv, "model"sv, "calibration"sv,      "variants"sv, "tasks"sv,
-                                "limit"sv, "seed"sv,  "keep_checkpoints"sv, "output"sv};
+constexpr std::array kStudyKeys{"study"sv,
+                                "model"sv,
+                                "calibration"sv,
+                                "variants"sv,
+                                "tasks"sv,
+                                "limit"sv,
+                                "seed"sv,
+                                "keep_checkpoints"sv,
+                                "output"sv,
+                                "apply_chat_template"sv,
+                                "system_instruction"sv,
+                                "fewshot_as_multiturn"sv,
+                                "chat_template_args"sv};
 constexpr std::array kModelKeys{"path"sv, "dtype"sv, "device"sv};
 constexpr std::array kCalibrationKeys{"data"sv, "samples"sv, "length"sv, "seeds"sv};
 constexpr size_t kMaxVariants = 10'000;
@@ -112,7 +123,22 @@ std::vector<StudyVariant> variants_from(const Json& list, std::string_view where
   return variants;
 }
 
-StudyTask task_from(const Json& entry, const std::optional<int64_t>& limit,
+// The chat keys of a study or task over those that stand outside of it.
+ChatSettings chat_from(const Json& object, ChatSettings outer, std::string_view where) {
+  ChatSettings chat = std::move(outer);
+  chat.apply_chat_template =
+      json_get_or(object, "apply_chat_template", chat.apply_chat_template, where);
+  chat.system_instruction =
+      json_get_or(object, "system_instruction", chat.system_instruction, where);
+  chat.fewshot_as_multiturn =
+      json_get_or(object, "fewshot_as_multiturn", chat.fewshot_as_multiturn, where);
+  chat.template_args = json_get_or(object, "chat_template_args", chat.template_args, where);
+  require(chat.template_args.is_object(), where, ": 'chat_template_args' must be an object, got ",
+          chat.template_args.dump());
+  return chat;
+}
+
+StudyTask task_from(const Json& entry, const Study& study, const std::optional<int64_t>& limit,
                     const std::string& where) {
   Json options = entry.is_string() ? Json{{"task", entry}} : entry;
   const auto word = json_get<std::string>(options, "task", where);
@@ -123,8 +149,11 @@ StudyTask task_from(const Json& entry, const std::optional<int64_t>& limit,
   task.limit = limit;
   if (options.contains("limit")) task.limit = json_get<int64_t>(options, "limit", where);
   require(!task.limit || *task.limit > 0, where, ": 'limit' must be at least 1");
-  options.erase("task");
-  options.erase("limit");
+  task.chat = chat_from(options, study.chat, where);
+  for (const char* ours : {"task", "limit", "apply_chat_template", "system_instruction",
+                           "fewshot_as_multiturn", "chat_template_args"}) {
+    options.erase(ours);
+  }
   task.options = std::move(options);
   return task;
 }
@@ -163,15 +192,15 @@ void read_model(const Json& model, const std::string& where, Study& study) {
           "' is not supported (known: auto, float32)");
 }
 
-std::vector<StudyTask> tasks_from(const Json& list, const std::optional<int64_t>& limit,
-                                  std::string_view where) {
+std::vector<StudyTask> tasks_from(const Json& list, const Study& study,
+                                  const std::optional<int64_t>& limit, std::string_view where) {
   require(list.is_array() && !list.empty(), where,
           ": 'tasks' must be a list with at least one task");
   std::vector<StudyTask> tasks;
   std::set<std::string> labels;
   for (size_t i = 0; i < list.size(); ++i) {
     const std::string here = in(where, "task " + std::to_string(i + 1));
-    tasks.push_back(task_from(list[i], limit, here));
+    tasks.push_back(task_from(list[i], study, limit, here));
     require(labels.insert(tasks.back().label()).second, here, ": '", tasks.back().label(),
             "' is asked twice");
   }
@@ -194,7 +223,8 @@ Study parse_study(std::string_view text, std::string_view where) {
   study.variants = variants_from(json_get<Json>(root, "variants", where), where);
   std::optional<int64_t> limit;
   if (root.contains("limit")) limit = json_get<int64_t>(root, "limit", where);
-  study.tasks = tasks_from(json_get<Json>(root, "tasks", where), limit, where);
+  study.chat = chat_from(root, {}, where);
+  study.tasks = tasks_from(json_get<Json>(root, "tasks", where), study, limit, where);
   study.seed = json_get_or<int64_t>(root, "seed", 0, where);
   require(study.seed >= 0, where, ": 'seed' must not be negative");
   study.keep_checkpoints = json_get_or(root, "keep_checkpoints", false, where);

@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "compare/study_comparison.h"
+#include "tasks/chat_settings.h"
 
 namespace assay {
 
@@ -32,6 +33,7 @@ struct StudyTask {
   std::string name;    // "bbq"
   std::string subset;  // what stands behind the slash: "Religion"
   std::optional<int64_t> limit;
+  ChatSettings chat;          // the study's, where the task says nothing else
   Json options;               // the task's own keys
   std::string label() const;  // "bbq/Religion"
 };
@@ -42,6 +44,7 @@ struct Study {
   std::string dtype = "auto";
   std::optional<StudyCalibration> calibration;
   std::vector<StudyVariant> variants;
+  ChatSettings chat;  // of the tasks that say nothing else
   std::vector<StudyTask> tasks;
   int64_t seed = 0;  // of the drawn items
   bool keep_checkpoints = false;

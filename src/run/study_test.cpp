@@ -43,6 +43,24 @@ TEST(ParseStudy, ReadsTasksWithOptionsAndOneLimitForAll) {
   EXPECT_EQ(study.tasks[1].options.dump(), R"({"window":512})");
 }
 
+TEST(ParseStudy, ATaskTakesTheStudysChatUnlessItSaysAnother) {
+  const auto study = parse_study(
+      "study: s\nmodel: m\nvariants: []\napply_chat_template: true\nsystem_instruction: Be brief.\n"
+      "chat_template_args: {enable_thinking: false}\ntasks:\n- piqa\n"
+      "- {task: dialect, apply_chat_template: false, system_instruction: ''}\n",
+      "s");
+  EXPECT_TRUE(study.tasks[0].chat.apply_chat_template);
+  EXPECT_EQ(study.tasks[0].chat.system_instruction, "Be brief.");
+  EXPECT_EQ(study.tasks[0].chat.template_args.dump(), R"({"enable_thinking":false})");
+  EXPECT_TRUE(study.tasks[0].options.empty());
+  EXPECT_FALSE(study.tasks[1].chat.apply_chat_template);
+  EXPECT_EQ(study.tasks[1].chat.system_instruction, "");
+  EXPECT_EQ(message_of(std::string(kHead) + "  []\nchat_template_args: 3\n"),
+            "s.yaml: 'chat_template_args' must be an object, got 3");
+  EXPECT_EQ(message_of(std::string(kHead) + "  []\napply_chat_template: 1\n"),
+            "s.yaml: 'apply_chat_template' must be true or false, got 1");
+}
+
 TEST(ParseStudy, ReadsCalibration) {
   const std::string head(kHead);
   const auto study = parse_study(

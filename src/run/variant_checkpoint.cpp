@@ -54,7 +54,7 @@ void compress_into(const fs::path& folder, const Plan& plan, const PlannedVarian
 // Of equal weights, what else tells two checkpoints apart.
 Json with_arithmetic(Json identity, const Checkpoint& checkpoint) {
   const Json provenance = checkpoint.provenance();
-  if (const auto int8 = int8_product(provenance)) identity["product"] = to_json(*int8);
+  if (const auto int8 = checkpoint.int8_product()) identity["product"] = to_json(*int8);
   if (const auto cache = kv_cache_format(provenance)) identity["kv_cache"] = to_json(*cache);
   return identity;
 }

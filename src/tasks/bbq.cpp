@@ -8,7 +8,6 @@
 #include "data/bbq_target.h"
 #include "data/locations.h"
 #include "io/jsonl.h"
-#include "tasks/limit.h"
 #include "tasks/qa_bias.h"
 #include "tasks/tasks.h"
 
@@ -59,7 +58,7 @@ std::vector<Item> bbq_items(const Tokenizer& tokenizer, const std::string& subse
           qa_sample(json, row, has_table ? from_table : rebuilt_target(row), qa.protocol));
     }
   }
-  return qa_items(tokenizer, drawn(std::move(samples), options.limit, options.seed), qa);
+  return qa_items(tokenizer, std::move(samples), qa, options, "bbq");
 }
 
 }  // namespace

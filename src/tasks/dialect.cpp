@@ -8,7 +8,7 @@
 #include "data/locations.h"
 #include "io/jsonl.h"
 #include "metrics/perplexity.h"
-#include "tasks/limit.h"
+#include "tasks/chat_prompt.h"
 #include "tasks/requests.h"
 #include "tasks/tasks.h"
 
@@ -36,17 +36,13 @@ std::vector<Item> dialect_items(const Tokenizer& tokenizer, const std::string& s
                                 const TaskOptions& options) {
   require(subset.empty(), "dialect: no subset '", subset, "', the task is one set");
   if (!options.extra.is_null()) require_known_keys(options.extra, {}, "dialect");
+  refuse_chat(options.chat, "dialect", "items are whole utterances, which no turn comes before");
   const auto path = pack_file("dialect/items.jsonl");
   std::vector<Sample> samples;
   for (const Json& json : read_jsonl(path)) {
     samples.push_back(pair_sample(json, path.string() + ":" + std::to_string(samples.size() + 1)));
   }
-  std::vector<Item> items;
-  for (auto& sample : drawn(std::move(samples), options.limit, options.seed)) {
-    auto requests = choice_requests(tokenizer, sample);
-    items.push_back({std::move(sample), std::move(requests)});
-  }
-  return items;
+  return choice_items(tokenizer, std::move(samples), options, "dialect");
 }
 
 std::vector<Contribution> dialect_judge(const Sample& sample, const Response& response) {

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "data/documents.h"
 #include "data/locations.h"
+#include "tasks/chat_prompt.h"
 #include "tasks/limit.h"
 #include "tasks/tasks.h"
 #include "tasks/windows.h"
@@ -100,6 +101,7 @@ Sample window_sample(const std::string& name, size_t index, std::string text,
 
 std::vector<Item> perplexity_items(const Tokenizer& tokenizer, const std::string& subset,
                                    const TaskOptions& options) {
+  refuse_chat(options.chat, "perplexity", "running text has no turns");
   const auto parsed = parse(tokenizer, subset, options);
   const std::string text = joined(parsed.documents, "\n\n");
   const Encoding encoding = tokenizer.encode(text);

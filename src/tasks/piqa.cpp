@@ -9,7 +9,6 @@
 #include "data/locations.h"
 #include "io/jsonl.h"
 #include "judge/choice.h"
-#include "tasks/limit.h"
 #include "tasks/requests.h"
 #include "tasks/tasks.h"
 
@@ -60,12 +59,7 @@ std::vector<Item> piqa_items(const Tokenizer& tokenizer, const std::string& subs
     sample.cluster = first_with_goal.emplace(sample.context, sample.id).first->second;
     samples.push_back(std::move(sample));
   }
-  std::vector<Item> items;
-  for (auto& sample : drawn(std::move(samples), options.limit, options.seed)) {
-    auto requests = choice_requests(tokenizer, sample);
-    items.push_back({std::move(sample), std::move(requests)});
-  }
-  return items;
+  return choice_items(tokenizer, std::move(samples), options, "piqa");
 }
 
 // Unicode characters of UTF-8, as Python's len counts them.
@@ -84,7 +78,9 @@ std::vector<Contribution> piqa_judge(const Sample& sample, const Response& respo
   const auto sums = sums_of(sample, response);
   std::vector<int64_t> lengths;  // of the option without its leading space
   lengths.reserve(sample.choices.size());
-  for (const auto& choice : sample.choices) lengths.push_back(num_characters(choice) - 1);
+  for (const auto& choice : sample.choices) {
+    lengths.push_back(num_characters(choice) - (sample.is_chat ? 0 : 1));
+  }
   const auto right = [&](std::span<const double> scores) {
     return std::vector{first_best(scores) == sample.target ? 1.0 : 0.0, 1.0};
   };

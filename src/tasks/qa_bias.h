@@ -39,8 +39,9 @@ std::string qa_prompt(const BbqRow& row);
 Sample qa_sample(const Json& json, const BbqRow& row, std::optional<int> target,
                  QaProtocol protocol);
 
+// The items that the options draw of the samples, put as a chat where they say so.
 std::vector<Item> qa_items(const Tokenizer& tokenizer, std::vector<Sample> samples,
-                           const QaOptions& options);
+                           const QaOptions& qa, const TaskOptions& options, std::string_view task);
 
 // Outcomes with the given name of their dimension, and the judge that fills them in their order.
 std::vector<Outcome> qa_outcomes(std::string_view dimension);

@@ -1,6 +1,8 @@
 #include "tasks/requests.h"
 
 #include "base/error.h"
+#include "tasks/chat_prompt.h"
+#include "tasks/limit.h"
 
 namespace assay {
 
@@ -8,10 +10,23 @@ std::vector<ScoreRequest> choice_requests(const Tokenizer& tokenizer, const Samp
   return in_context(sample.id, [&] {
     std::vector<ScoreRequest> requests;
     for (const auto& choice : sample.choices) {
-      requests.push_back(encode_request(tokenizer, sample.context, choice));
+      requests.push_back(sample.is_chat ? encode_chat_request(tokenizer, sample.context, choice)
+                                        : encode_request(tokenizer, sample.context, choice));
     }
     return requests;
   });
+}
+
+std::vector<Item> choice_items(const Tokenizer& tokenizer, std::vector<Sample> samples,
+                               const TaskOptions& options, std::string_view task) {
+  const auto chat = chat_prompt(tokenizer, options.chat, task);
+  std::vector<Item> items;
+  for (Sample& sample : drawn(std::move(samples), options.limit, options.seed)) {
+    if (chat) ask_as_chat(*chat, sample);
+    auto requests = choice_requests(tokenizer, sample);
+    items.push_back({std::move(sample), std::move(requests)});
+  }
+  return items;
 }
 
 std::vector<ScoreRequest> unconditional_requests(const Tokenizer& tokenizer, const Sample& sample) {

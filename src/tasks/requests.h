@@ -7,12 +7,19 @@
 
 #include "data/sample.h"
 #include "infer/score.h"
+#include "tasks/task.h"
 #include "tokenizer/tokenizer.h"
 
 namespace assay {
 
-// One request per choice: context + choice, tokenized jointly (infer/score.h, encode_request).
+// One request per choice: context + choice, tokenized jointly (infer/score.h, encode_request, or
+// encode_chat_request where the context is a chat).
 std::vector<ScoreRequest> choice_requests(const Tokenizer& tokenizer, const Sample& sample);
+
+// The items of a task of choices: the samples that the options draw, put as a chat where they say
+// so.
+std::vector<Item> choice_items(const Tokenizer& tokenizer, std::vector<Sample> samples,
+                               const TaskOptions& options, std::string_view task);
 
 // One request per choice without its context: for readings that subtract what an option costs by
 // itself.

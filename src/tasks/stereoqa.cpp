@@ -3,7 +3,6 @@
 #include "base/error.h"
 #include "data/locations.h"
 #include "io/jsonl.h"
-#include "tasks/limit.h"
 #include "tasks/qa_bias.h"
 #include "tasks/tasks.h"
 
@@ -27,7 +26,7 @@ std::vector<Item> stereoqa_items(const Tokenizer& tokenizer, const std::string& 
   }
   const std::vector<std::string_view> known(axes.begin(), axes.end());
   require(!samples.empty(), "stereoqa: no axis '", subset, "'", suggest(subset, known));
-  return qa_items(tokenizer, drawn(std::move(samples), options.limit, options.seed), qa);
+  return qa_items(tokenizer, std::move(samples), qa, options, "stereoqa");
 }
 
 }  // namespace

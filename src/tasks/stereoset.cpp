@@ -8,7 +8,7 @@
 #include "data/locations.h"
 #include "io/jsonl.h"
 #include "judge/choice.h"
-#include "tasks/limit.h"
+#include "tasks/chat_prompt.h"
 #include "tasks/requests.h"
 #include "tasks/tasks.h"
 
@@ -48,6 +48,11 @@ std::vector<Item> stereoset_items(const Tokenizer& tokenizer, const std::string&
   static constexpr std::array<std::string_view, 2> kSubsets{"intersentence", "intrasentence"};
   require(subset.empty() || std::ranges::find(kSubsets, subset) != kSubsets.end(),
           "stereoset: no subset '", subset, "'", suggest(subset, kSubsets));
+  if (subset != kSubsets[0]) {
+    refuse_chat(options.chat, "stereoset",
+                "intrasentence items are whole sentences, which no turn comes before; "
+                "stereoset/intersentence has one");
+  }
   const auto path = registry_file("StereoSet/test.jsonl");
   std::vector<Sample> samples;
   int64_t row = 0;
@@ -56,12 +61,7 @@ std::vector<Item> stereoset_items(const Tokenizer& tokenizer, const std::string&
     auto sample = stereoset_sample(json, path.string() + ":" + std::to_string(row), row);
     if (subset.empty() || sample.id.starts_with(subset)) samples.push_back(std::move(sample));
   }
-  std::vector<Item> items;
-  for (auto& sample : drawn(std::move(samples), options.limit, options.seed)) {
-    auto requests = choice_requests(tokenizer, sample);
-    items.push_back({std::move(sample), std::move(requests)});
-  }
-  return items;
+  return choice_items(tokenizer, std::move(samples), options, "stereoset");
 }
 
 // 1 when a beats b, 1/2 for a tie, else 0.

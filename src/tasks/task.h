@@ -13,6 +13,7 @@
 #include "data/sample.h"
 #include "infer/score.h"
 #include "metrics/outcome.h"
+#include "tasks/chat_settings.h"
 
 namespace assay {
 
@@ -22,7 +23,8 @@ struct TaskOptions {
   uint64_t seed = 0;
   std::optional<int64_t>
       max_positions;  // of the model: windows must fit; a plan checks every request
-  Json extra;         // the task's own keys: {"path": ..., "window": 512, "protocol": "gptq"}
+  ChatSettings chat;
+  Json extra;  // the task's own keys: {"path": ..., "window": 512, "protocol": "gptq"}
 };
 
 // One item with the answers of one run.

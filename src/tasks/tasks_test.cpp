@@ -21,7 +21,7 @@ using testing::HasSubstr;
 namespace fs = std::filesystem;
 
 // Every byte is a token, with its own number; 256 is the end of a text.
-Tokenizer byte_tokenizer() {
+Tokenizer byte_tokenizer(const Json& config = {{"eos_token", "</s>"}}) {
   Json vocab;
   for (int byte = 0; byte < 256; ++byte) vocab[byte_symbol(static_cast<uint8_t>(byte))] = byte;
   const Json end{{"id", 256},       {"content", "</s>"}, {"single_word", false},
@@ -34,7 +34,7 @@ Tokenizer byte_tokenizer() {
                        {"post_processor", nullptr},
                        {"decoder", {{"type", "ByteLevel"}}},
                        {"model", {{"type", "BPE"}, {"vocab", vocab}, {"merges", Json::array()}}}};
-  return tokenizer_from_json(tokenizer.dump(), R"({"eos_token": "</s>"})");
+  return tokenizer_from_json(tokenizer.dump(), config.dump());
 }
 
 std::string text_of(const std::vector<int32_t>& ids) {

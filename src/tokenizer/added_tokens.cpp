@@ -42,36 +42,11 @@ size_t white_space_behind(std::string_view text, size_t end) {
 
 }  // namespace
 
-AddedTokenMatcher::AddedTokenMatcher(std::vector<AddedToken> tokens)
-    : tokens_(std::move(tokens)), trie_(1) {
-  for (size_t i = 0; i < tokens_.size(); ++i) {
-    uint32_t node = 0;
-    for (const char c : tokens_[i].content) {
-      auto& children = trie_[node].children;
-      const auto child = std::ranges::find(children, c, &std::pair<char, uint32_t>::first);
-      if (child != children.end()) {
-        node = child->second;
-        continue;
-      }
-      const auto next = static_cast<uint32_t>(trie_.size());
-      children.emplace_back(c, next);
-      trie_.emplace_back();  // `children` is gone from here on
-      node = next;
-    }
-    trie_[node].token = static_cast<int32_t>(i);
-  }
-}
-
-const AddedToken* AddedTokenMatcher::longest_at(std::string_view text, size_t at) const {
-  const AddedToken* found = nullptr;
-  for (uint32_t node = 0; at < text.size(); ++at) {
-    const auto& children = trie_[node].children;
-    const auto child = std::ranges::find(children, text[at], &std::pair<char, uint32_t>::first);
-    if (child == children.end()) break;
-    node = child->second;
-    if (trie_[node].token >= 0) found = &tokens_[static_cast<size_t>(trie_[node].token)];
-  }
-  return found;
+AddedTokenMatcher::AddedTokenMatcher(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
+  std::vector<std::pair<std::string, int32_t>> contents;
+  for (size_t i = 0; i < tokens_.size(); ++i)
+    contents.emplace_back(tokens_[i].content, static_cast<int32_t>(i));
+  trie_ = ByteTrie(std::move(contents));
 }
 
 std::vector<AddedPiece> AddedTokenMatcher::split(std::string_view text,
@@ -79,7 +54,10 @@ std::vector<AddedPiece> AddedTokenMatcher::split(std::string_view text,
   std::vector<AddedPiece> pieces;
   size_t done = 0;
   for (size_t at = 0; !tokens_.empty() && at < text.size();) {
-    const AddedToken* token = longest_at(text, at);
+    const AddedToken* token = nullptr;
+    trie_.for_each_prefix(text.substr(at), [&](size_t, int32_t index) {
+      token = &tokens_[static_cast<size_t>(index)];
+    });
     if (token == nullptr) {
       ++at;
       continue;

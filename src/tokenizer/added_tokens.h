@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/byte_trie.h"
+
 namespace assay {
 
 struct AddedToken {
@@ -38,13 +40,8 @@ class AddedTokenMatcher {
   std::vector<AddedPiece> split(std::string_view text, MatchSpecial special) const;
 
  private:
-  struct Node {
-    std::vector<std::pair<char, uint32_t>> children;
-    int32_t token = -1;  // index into tokens_
-  };
-  const AddedToken* longest_at(std::string_view text, size_t at) const;
   std::vector<AddedToken> tokens_;
-  std::vector<Node> trie_;
+  ByteTrie trie_;  // their contents -> index
 };
 
 }  // namespace assay

@@ -6,6 +6,7 @@
 #include <queue>
 
 #include "base/error.h"
+#include "tokenizer/code_points.h"
 
 namespace assay {
 namespace {
@@ -37,33 +38,70 @@ struct ComesLater {
   }
 };
 
-std::vector<Symbol> symbols_of(const BpeModel& model, std::string_view word,
-                               uint32_t& dropped_bytes) {
-  std::vector<Symbol> symbols;
-  symbols.reserve(word.size());
-  bool unknown_run = false;
+// Collects the symbols of a word.
+class SymbolList {
+ public:
+  SymbolList(const BpeModel& model, size_t capacity) : model_(model) { symbols_.reserve(capacity); }
+
+  void add(int32_t id, uint32_t end) {
+    const auto position = static_cast<int32_t>(symbols_.size());
+    if (position > 0) symbols_.back().next = position;
+    symbols_.push_back({id, position - 1, -1, end});
+    unknown_run_ = false;
+  }
+
+  void add_unknown(uint32_t end, uint32_t num_bytes) {
+    dropped_bytes_ += num_bytes;
+    if (!model_.unknown_id) return;  // its neighbours become neighbours of each other
+    if (unknown_run_ && model_.fuse_unknown) {
+      symbols_.back().end = end;
+      return;
+    }
+    add(*model_.unknown_id, end);
+    unknown_run_ = true;
+  }
+
+  uint32_t dropped_bytes() const { return dropped_bytes_; }
+  std::vector<Symbol>& symbols() { return symbols_; }
+
+ private:
+  const BpeModel& model_;
+  std::vector<Symbol> symbols_;
+  bool unknown_run_ = false;
+  uint32_t dropped_bytes_ = 0;
+};
+
+void add_bytes(const BpeModel& model, std::string_view word, SymbolList& list) {
   for (size_t i = 0; i < word.size(); ++i) {
     const auto end = static_cast<uint32_t>(i + 1);
-    int32_t id = model.byte_ids[static_cast<uint8_t>(word[i])];
-    const bool unknown = id < 0;
-    if (unknown && !model.unknown_id) {
-      ++dropped_bytes;  // its neighbours become neighbours of each other
+    const int32_t id = model.byte_ids[static_cast<uint8_t>(word[i])];
+    if (id < 0) {
+      list.add_unknown(end, 1);
+    } else {
+      list.add(id, end);
+    }
+  }
+}
+
+void add_characters(const BpeModel& model, std::string_view word, SymbolList& list) {
+  for (size_t at = 0; at < word.size();) {
+    const CodePoint c = code_point_at(word, at);
+    const std::string_view bytes = word.substr(at, c.size);
+    const size_t begin = at;
+    at += c.size;
+    const int32_t id = model.character_ids.find(c.value);
+    if (id >= 0) {
+      list.add(id, static_cast<uint32_t>(at));
       continue;
     }
-    if (unknown) {
-      ++dropped_bytes;
-      id = *model.unknown_id;
-      if (unknown_run && model.fuse_unknown) {
-        symbols.back().end = end;
-        continue;
-      }
+    const auto byte_id = [&](char byte) { return model.byte_ids[static_cast<uint8_t>(byte)]; };
+    if (std::ranges::any_of(bytes, [&](char byte) { return byte_id(byte) < 0; })) {
+      list.add_unknown(static_cast<uint32_t>(at), static_cast<uint32_t>(c.size));
+      continue;
     }
-    unknown_run = unknown;
-    const auto position = static_cast<int32_t>(symbols.size());
-    if (position > 0) symbols.back().next = position;
-    symbols.push_back({id, position - 1, -1, end});
+    for (size_t i = 0; i < c.size; ++i)
+      list.add(byte_id(bytes[i]), static_cast<uint32_t>(begin + i + 1));
   }
-  return symbols;
 }
 
 void merge_all(const BpeModel& model, std::vector<Symbol>& symbols) {
@@ -123,6 +161,34 @@ const MergeTable::Merge* MergeTable::find(int32_t left, int32_t right) const {
   return slot.key == key ? &slot.merge : nullptr;
 }
 
+void CharacterIds::insert(char32_t c, int32_t id) {
+  if (c < ascii_.size()) {
+    ascii_[c] = id;
+  } else {
+    others_[c] = id;
+  }
+}
+
+int32_t CharacterIds::find(char32_t c) const {
+  if (c < ascii_.size()) return ascii_[c];
+  const auto found = others_.find(c);
+  return found == others_.end() ? -1 : found->second;
+}
+
+size_t first_cut(const BpeModel& model, std::string_view text) {
+  if (!model.word_marker) return text.size();
+  char32_t previous = *model.word_marker;
+  for (size_t at = 0; at < text.size();) {
+    const CodePoint c = code_point_at(text, at);
+    const bool cut = c.value == *model.word_marker && previous != *model.word_marker &&
+                     !std::ranges::binary_search(model.joined_to_marker, previous);
+    if (cut) return at;
+    previous = c.value;
+    at += c.size;
+  }
+  return text.size();
+}
+
 WordTokens encode_word(const BpeModel& model, std::string_view word) {
   require(word.size() <= size_t{std::numeric_limits<int32_t>::max()}, "tokenizer: a word of ",
           word.size(), " bytes");
@@ -132,10 +198,16 @@ WordTokens encode_word(const BpeModel& model, std::string_view word) {
       return {{whole->second}, {static_cast<uint32_t>(word.size())}, 0};
     }
   }
+  SymbolList list(model, word.size());
+  if (model.symbols == BpeModel::Symbols::kBytes) {
+    add_bytes(model, word, list);
+  } else {
+    add_characters(model, word, list);
+  }
+  merge_all(model, list.symbols());
   WordTokens tokens;
-  auto symbols = symbols_of(model, word, tokens.dropped_bytes);
-  merge_all(model, symbols);
-  for (const Symbol& symbol : symbols) {
+  tokens.dropped_bytes = list.dropped_bytes();
+  for (const Symbol& symbol : list.symbols()) {
     if (symbol.id == kMerged) continue;
     tokens.ids.push_back(symbol.id);
     tokens.ends.push_back(symbol.end);

@@ -1,6 +1,7 @@
 #include "tokenizer/byte_symbols.h"
 
 #include <array>
+#include <charconv>
 
 #include "tokenizer/code_points.h"
 
@@ -45,6 +46,20 @@ std::optional<std::string> bytes_of_symbols(std::string_view text) {
     at += c.size;
   }
   return bytes;
+}
+
+std::string byte_token(uint8_t byte) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  return {'<', '0', 'x', kDigits[byte >> 4], kDigits[byte & 15], '>'};
+}
+
+std::optional<uint8_t> byte_of_token(std::string_view token) {
+  if (token.size() != 6 || !token.starts_with("<0x") || !token.ends_with('>')) return std::nullopt;
+  unsigned value = 0;
+  const char* last = token.data() + 5;
+  const auto [end, error] = std::from_chars(token.data() + 3, last, value, 16);
+  if (error != std::errc() || end != last) return std::nullopt;
+  return static_cast<uint8_t>(value);
 }
 
 }  // namespace assay

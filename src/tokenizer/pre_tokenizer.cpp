@@ -1,21 +1,13 @@
 #include "tokenizer/pre_tokenizer.h"
 
 #include <algorithm>
-#include <array>
 #include <string>
 
-#include "base/error.h"
+#include "tokenizer/byte_symbols.h"
 #include "tokenizer/code_points.h"
-#include "tokenizer/json_fields.h"
 
 namespace assay {
 namespace {
-
-using namespace std::string_view_literals;
-
-// Source: GPT-2's encoder.py.
-constexpr std::string_view kGpt2Pattern =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
 struct Part {
   size_t begin, end;
@@ -34,12 +26,13 @@ void parts_of(const std::vector<RegexMatch>& matches, size_t size, std::vector<P
   if (at < size) parts.push_back({at, size, false});
 }
 
-void parts_of_digits(std::string_view text, std::vector<Part>& parts) {
+void parts_of_characters(bool (*matches)(char32_t), std::string_view text,
+                         std::vector<Part>& parts) {
   parts.clear();
   size_t begin = 0;
   for (size_t at = 0; at < text.size();) {
     const CodePoint c = code_point_at(text, at);
-    if (is_numeric(c.value)) {
+    if (matches(c.value)) {
       if (begin < at) parts.push_back({begin, at, false});
       parts.push_back({at, at + c.size, true});
       begin = at + c.size;
@@ -119,11 +112,30 @@ void split(const SplitStep& step, std::string_view text, const Word& piece, Scra
   append(words, piece, scratch.parts);
 }
 
-void split(const DigitsStep& step, std::string_view text, const Word& piece, Scratch& scratch,
+void split(const CharacterStep& step, std::string_view text, const Word& piece, Scratch& scratch,
            std::vector<Word>& words) {
-  parts_of_digits(text, scratch.parts);
-  join(scratch.parts, step.individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous);
+  parts_of_characters(step.matches, text, scratch.parts);
+  join(scratch.parts, step.behavior);
   append(words, piece, scratch.parts);
+}
+
+void split(const WhitespaceStep&, std::string_view text, const Word& piece, Scratch&,
+           std::vector<Word>& words) {
+  enum Kind { kSpace, kOfWord, kOther } kind = kSpace;
+  for (size_t at = 0; at < text.size();) {
+    const CodePoint c = code_point_at(text, at);
+    const Kind next = is_white_space(c.value)      ? kSpace
+                      : is_word_character(c.value) ? kOfWord
+                                                   : kOther;
+    const size_t begin = piece.begin + at;
+    at += c.size;
+    if (next != kSpace && next == kind) {
+      words.back().end += c.size;
+    } else if (next != kSpace) {
+      words.push_back({begin, begin + c.size, false});
+    }
+    kind = next;
+  }
 }
 
 void split(const ByteLevelStep& step, std::string_view text, const Word& piece, Scratch& scratch,
@@ -148,84 +160,90 @@ void split(const ByteLevelStep& step, std::string_view text, const Word& piece, 
   }
 }
 
-SplitBehavior parse_behavior(const std::string& name, const std::string& where) {
-  constexpr std::array kNames{"Isolated"sv, "Removed"sv, "MergedWithPrevious"sv, "MergedWithNext"sv,
-                              "Contiguous"sv};
-  const auto found = std::ranges::find(kNames, name);
-  require_intact(found != kNames.end(), where, ".behavior: unknown '", name, "'",
-                 suggest(name, kNames));
-  return static_cast<SplitBehavior>(found - kNames.begin());
-}
-
-std::string escaped(std::string_view literal) {
-  std::string pattern;
-  for (const char c : literal) {
-    if (static_cast<signed char>(c) > 0 && std::ispunct(c)) pattern += '\\';
-    pattern += c;
+// The words where the text is split at each replacement, which starts the word behind it.
+void split(const MetaspaceStep& step, std::string_view text, const Word& piece, Scratch& scratch,
+           std::vector<Word>& words) {
+  scratch.matches.clear();
+  for (size_t at = text.find(step.replacement); at != std::string_view::npos;
+       at = text.find(step.replacement, at + step.replacement.size())) {
+    scratch.matches.push_back({at, at + step.replacement.size()});
   }
-  return pattern;
+  parts_of(scratch.matches, text.size(), scratch.parts);
+  join(scratch.parts, SplitBehavior::kMergedWithNext);
+  append(words, piece, scratch.parts);
 }
 
-SplitStep parse_split(const Json& json, const std::string& where) {
-  const Json& pattern = field(json, "pattern", where);
-  require_intact(pattern.is_object() && pattern.size() == 1 &&
-                     (pattern.contains("Regex") || pattern.contains("String")),
-                 where, ".pattern: expected {\"Regex\": …} or {\"String\": …}");
-  const bool literal = pattern.contains("String");
-  const auto text = string_field(pattern, literal ? "String" : "Regex", where + ".pattern");
-  const auto behavior = parse_behavior(string_field(json, "behavior", where), where);
-  return {in_context(where, [&] { return Regex(literal ? escaped(text) : text); }), behavior,
-          bool_field(json, "invert", where)};
-}
+// Steps that change the text before they split it; `words` are moved along.
+void rewrite(const auto&, AlignedText&, std::vector<Word>&, StartOfText) {}
 
-void parse_step(const Json& json, const std::string& where, std::vector<PreTokenizerStep>& steps) {
-  const std::string type = string_field(json, "type", where);
-  if (type == "Sequence") {
-    const Json& list = field(json, "pretokenizers", where);
-    require_intact(list.is_array(), where, ".pretokenizers: expected an array");
-    for (size_t i = 0; i < list.size(); ++i) {
-      parse_step(list[i], where + ".pretokenizers[" + std::to_string(i) + "]", steps);
+void rewrite(const MetaspaceStep& step, AlignedText& aligned, std::vector<Word>& words,
+             StartOfText start) {
+  const std::string_view text = aligned.text();
+  TextEdit edit(aligned);
+  for (Word& word : words) {
+    edit.keep_until(word.begin);
+    const size_t begin = edit.size();
+    const std::string_view piece = text.substr(word.begin, word.end - word.begin);
+    const bool has_one = piece.starts_with(step.replacement) || piece.starts_with(' ');
+    const bool wanted = step.scheme == PrependScheme::kAlways ||
+                        (step.scheme == PrependScheme::kFirst && start == StartOfText::kYes &&
+                         aligned.original_begin(word.begin) == 0);
+    if (wanted && !has_one) edit.insert(step.replacement);
+    for (size_t at = piece.find(' '); at != std::string_view::npos; at = piece.find(' ', at + 1)) {
+      edit.keep_until(word.begin + at);
+      edit.replace_until(word.begin + at + 1, step.replacement);
     }
-    return;
+    edit.keep_until(word.end);
+    word = {begin, edit.size(), false};
   }
-  require_intact(steps.empty() || !std::holds_alternative<ByteLevelStep>(steps.back()), where,
-                 ": '", type, "' behind ByteLevel is not supported");
-  if (type == "Split") {
-    steps.emplace_back(parse_split(json, where));
-  } else if (type == "Digits") {
-    steps.emplace_back(DigitsStep{bool_field(json, "individual_digits", where)});
-  } else if (type == "ByteLevel") {
-    ByteLevelStep step{bool_field(json, "add_prefix_space", where), std::nullopt};
-    if (bool_field_or(json, "use_regex", true, where)) step.regex.emplace(kGpt2Pattern);
-    steps.emplace_back(std::move(step));
-  } else {
-    fail(ErrorKind::kCorruptFile, where, ": the type '", type,
-         "' is not supported (known: Sequence, Split, Digits, ByteLevel)");
-  }
+  edit.finish();
 }
+
+// The symbols of the bytes of words, and of the spaces in front of them.
+void write_symbols(AlignedText& aligned, std::vector<Word>& words) {
+  const std::string_view text = aligned.text();
+  TextEdit edit(aligned);
+  for (Word& word : words) {
+    edit.keep_until(word.begin);
+    const size_t begin = edit.size();
+    if (word.leading_space) edit.insert(byte_symbol(' '));
+    for (size_t at = word.begin; at < word.end; ++at)
+      edit.replace_until(at + 1, byte_symbol(static_cast<uint8_t>(text[at])));
+    word = {begin, edit.size(), false};
+  }
+  edit.finish();
+}
+
+bool splits(const auto&) { return true; }
+bool splits(const MetaspaceStep& step) { return step.split; }
 
 }  // namespace
 
-std::vector<PreTokenizerStep> parse_pre_tokenizer(const Json& json) {
-  require_intact(!json.is_null(), "pre_tokenizer: null; only byte-level BPE is supported so far");
-  std::vector<PreTokenizerStep> steps;
-  parse_step(json, "pre_tokenizer", steps);
-  require_intact(!steps.empty() && std::holds_alternative<ByteLevelStep>(steps.back()),
-                 "pre_tokenizer: no ByteLevel step; only byte-level BPE is supported so far");
-  return steps;
+bool is_byte_level(const std::vector<PreTokenizerStep>& steps) {
+  const auto* last = steps.empty() ? nullptr : std::get_if<ByteLevelStep>(&steps.back());
+  return last != nullptr && !last->writes_symbols;
 }
 
-std::vector<Word> pre_tokenize(std::string_view text, const std::vector<PreTokenizerStep>& steps) {
-  if (text.empty()) return {};
-  std::vector<Word> words{{0, text.size(), false}}, pieces;
+std::vector<Word> pre_tokenize(AlignedText& text, const std::vector<PreTokenizerStep>& steps,
+                               StartOfText start) {
+  if (text.text().empty()) return {};
+  std::vector<Word> words{{0, text.text().size(), false}}, pieces;
   Scratch scratch;
   for (const auto& step : steps) {
-    std::swap(words, pieces);
-    words.clear();
-    for (const Word& piece : pieces) {
-      const auto part = text.substr(piece.begin, piece.end - piece.begin);
-      std::visit([&](const auto& s) { split(s, part, piece, scratch, words); }, step);
-    }
+    std::visit(
+        [&](const auto& s) {
+          rewrite(s, text, words, start);
+          if (!splits(s)) return;
+          std::swap(words, pieces);
+          words.clear();
+          for (const Word& piece : pieces) {
+            const auto part = text.text().substr(piece.begin, piece.end - piece.begin);
+            split(s, part, piece, scratch, words);
+          }
+        },
+        step);
+    const auto* byte_level = std::get_if<ByteLevelStep>(&step);
+    if (byte_level != nullptr && byte_level->writes_symbols) write_symbols(text, words);
   }
   return words;
 }

@@ -54,6 +54,33 @@ constexpr auto kNamed = std::to_array<NamedPreTokenizer>({
     {"gpt-4o", kGpt4o, false, false, false, false},
 });
 
+// The fields of a step that change how text is split, defaults filled in.
+Json meaning_of_step(const Json& step) {
+  const Json type = step.value("type", Json());
+  if (type == "ByteLevel") {
+    return {type, step.value("add_prefix_space", true), step.value("use_regex", true)};
+  }
+  if (type == "Digits") return {type, step.value("individual_digits", false)};
+  if (type == "Split") {
+    return {type, step.value("pattern", Json()), step.value("behavior", Json()),
+            step.value("invert", false)};
+  }
+  return step;
+}
+
+// Step after step, whether they stand alone or in a sequence.
+Json meaning_of(const Json& pre_tokenizer) {
+  if (!pre_tokenizer.is_object()) return Json::array();
+  if (pre_tokenizer.value("type", Json()) != "Sequence") {
+    return Json::array({meaning_of_step(pre_tokenizer)});
+  }
+  Json steps = Json::array();
+  for (const Json& step : pre_tokenizer.value("pretokenizers", Json::array())) {
+    steps.push_back(meaning_of_step(step));
+  }
+  return steps;
+}
+
 }  // namespace
 
 const NamedPreTokenizer& pre_tokenizer_named(std::string_view name) {
@@ -75,6 +102,18 @@ Json pre_tokenizer_json(const NamedPreTokenizer& named) {
   Json steps = parse_json(named.steps, named.name);
   steps.push_back(std::move(byte_level));
   return Json{{"type", "Sequence"}, {"pretokenizers", std::move(steps)}};
+}
+
+const NamedPreTokenizer* name_of_pre_tokenizer(const Json& pre_tokenizer, const Json& normalizer,
+                                               bool ignore_merges) {
+  const bool nfc = normalizer.is_object() && normalizer.value("type", Json()) == "NFC";
+  if (!nfc && !normalizer.is_null()) return nullptr;
+  const Json meaning = meaning_of(pre_tokenizer);
+  const auto found = std::ranges::find_if(kNamed, [&](const NamedPreTokenizer& named) {
+    return named.nfc == nfc && named.ignore_merges == ignore_merges &&
+           meaning_of(pre_tokenizer_json(named)) == meaning;
+  });
+  return found == kNamed.end() ? nullptr : &*found;
 }
 
 }  // namespace assay

@@ -22,4 +22,9 @@ const NamedPreTokenizer& pre_tokenizer_named(std::string_view name);
 
 Json pre_tokenizer_json(const NamedPreTokenizer& named);
 
+// The name for the fields `pre_tokenizer`, `normalizer` and `model.ignore_merges` of a
+// tokenizer.json; nullptr where no name says the same.
+const NamedPreTokenizer* name_of_pre_tokenizer(const Json& pre_tokenizer, const Json& normalizer,
+                                               bool ignore_merges);
+
 }  // namespace assay

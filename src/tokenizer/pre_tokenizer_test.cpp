@@ -15,11 +15,18 @@ using testing::ElementsAre;
 
 std::vector<std::string> words_of(std::string_view text, const Json& json) {
   std::vector<std::string> words;
-  for (const Word& word : pre_tokenize(text, parse_pre_tokenizer(json))) {
+  AlignedText aligned(text);
+  for (const Word& word : pre_tokenize(aligned, parse_pre_tokenizer(json))) {
     words.push_back((word.leading_space ? "+" : "") +
-                    std::string(text.substr(word.begin, word.end - word.begin)));
+                    std::string(aligned.text().substr(word.begin, word.end - word.begin)));
   }
   return words;
+}
+
+std::string normalized(std::string_view text, const Json& json) {
+  AlignedText aligned(text);
+  normalize(aligned, parse_normalizer(json));
+  return std::string(aligned.text());
 }
 
 std::vector<std::string> words_by_name(std::string_view text, std::string_view name) {
@@ -87,12 +94,16 @@ TEST(PreTokenize, NamesWhatItDoesNotSupport) {
   const auto refusal = [](const Json& json) {
     return message_of([&] { parse_pre_tokenizer(json); });
   };
-  EXPECT_EQ(refusal({{"type", "Metaspace"}}),
-            "pre_tokenizer: the type 'Metaspace' is not supported (known: Sequence, Split, Digits, "
-            "ByteLevel)");
-  EXPECT_EQ(refusal(nullptr), "pre_tokenizer: null; only byte-level BPE is supported so far");
-  EXPECT_EQ(refusal({{"type", "Digits"}, {"individual_digits", true}}),
-            "pre_tokenizer: no ByteLevel step; only byte-level BPE is supported so far");
+  EXPECT_EQ(refusal({{"type", "UnicodeScripts"}}),
+            "pre_tokenizer: the type 'UnicodeScripts' is not supported (known: Sequence, Split, "
+            "Digits, ByteLevel, Metaspace, Whitespace, Punctuation, WhitespaceSplit, "
+            "BertPreTokenizer)");
+  EXPECT_EQ(refusal({{"type", "MetaSpace"}}),
+            "pre_tokenizer: the type 'MetaSpace' is not supported (did you mean 'Metaspace'?)");
+  EXPECT_EQ(refusal({{"type", "Metaspace"}, {"replacement", "ab"}}),
+            "pre_tokenizer.replacement: 'ab' is not one character");
+  EXPECT_EQ(refusal({{"type", "Metaspace"}, {"prepend_scheme", "once"}}),
+            "pre_tokenizer.prepend_scheme: unknown 'once' (known: always, first, never)");
   EXPECT_EQ(refusal(split_json("a", "Isolate", false)),
             "pre_tokenizer.pretokenizers[0].behavior: unknown "
             "'Isolate' (did you mean "
@@ -149,25 +160,145 @@ TEST(CodePoints, ReplaceMaximalSubparts) {
   EXPECT_EQ(to_valid_utf8("\xF0\x9F\x98\x80"), "\U0001F600");
 }
 
+// By hand; U+2581 is written "_" here.
+TEST(PreTokenize, ReplacesSpacesByMetaspace) {
+  const auto words = [](std::string_view text, const char* scheme, bool split) {
+    return words_of(text, {{"type", "Metaspace"},
+                           {"replacement", "_"},
+                           {"prepend_scheme", scheme},
+                           {"split", split}});
+  };
+  EXPECT_THAT(words("a  b", "always", true), ElementsAre("_a", "_", "_b"));
+  EXPECT_THAT(words("a  b", "always", false), ElementsAre("_a__b"));
+  EXPECT_THAT(words("a  b", "never", true), ElementsAre("a", "_", "_b"));
+  EXPECT_THAT(words(" a", "always", true), ElementsAre("_a"));  // it has one
+  EXPECT_THAT(words("", "always", true), ElementsAre());
+  const Json in_words{
+      {"type", "Sequence"},
+      {"pretokenizers",
+       {{{"type", "WhitespaceSplit"}},
+        {{"type", "Metaspace"}, {"replacement", "_"}, {"prepend_scheme", "first"}}}}};
+  EXPECT_THAT(words_of("a b", in_words), ElementsAre("_a", "b"));
+  EXPECT_THAT(words_of(" a b", in_words), ElementsAre("a", "b"));  // not where the text starts
+}
+
+TEST(PreTokenize, SplitsAtClassesOfCharacters) {
+  EXPECT_THAT(words_of("it's 1_2, \u00e9\u4e2d!?", {{"type", "Whitespace"}}),
+              ElementsAre("it", "'", "s", "1_2", ",", "\u00e9\u4e2d", "!?"));
+  EXPECT_THAT(words_of("a\tb\u3000 c.", {{"type", "WhitespaceSplit"}}),
+              ElementsAre("a", "b", "c."));
+  EXPECT_THAT(words_of("a.., b$", {{"type", "BertPreTokenizer"}}),
+              ElementsAre("a", ".", ".", ",", "b", "$"));
+  EXPECT_THAT(words_of("a..b", {{"type", "Punctuation"}, {"behavior", "Contiguous"}}),
+              ElementsAre("a", "..", "b"));
+}
+
+// Falcon's order: what comes behind ByteLevel sees the symbols of bytes, "\u00b2" among them, which
+// is the second byte of U+0672 and numeric.
+TEST(PreTokenize, SplitsTheSymbolsBehindByteLevel) {
+  const Json json{{"type", "Sequence"},
+                  {"pretokenizers",
+                   {{{"type", "ByteLevel"}, {"add_prefix_space", true}, {"use_regex", true}},
+                    {{"type", "Digits"}, {"individual_digits", false}}}}};
+  EXPECT_THAT(words_of("a 12", json), ElementsAre("\u0120a", "\u0120", "12"));
+  EXPECT_THAT(words_of("\u0672", json), ElementsAre("\u0120\u00d9", "\u00b2"));
+}
+
 // "e" + combining acute (2 bytes) -> é; "A" + ring -> Å from the Kelvin-like sign U+212B; Hangul L
 // + V + T -> one syllable.
 TEST(Normalize, ComposesAndFindsTheWayBack) {
   const std::string text = "xe\u0301y\u212B\u1112\u1161\u11ABz";
-  const auto normal = normalize(text, Normalizer::kNfc);
-  EXPECT_EQ(normal.text, "x\u00E9y\u00C5\uD55Cz");
+  AlignedText normal(text);
+  normalize(normal, {UnicodeForm::kNfc});
+  EXPECT_EQ(normal.text(), "x\u00E9y\u00C5\uD55Cz");
   EXPECT_EQ(normal.original_end(1), 1u);   // x
   EXPECT_EQ(normal.original_end(2), 4u);   // half of é: the end of e + acute
   EXPECT_EQ(normal.original_end(3), 4u);   // é
   EXPECT_EQ(normal.original_end(4), 5u);   // y
   EXPECT_EQ(normal.original_end(6), 8u);   // Å
   EXPECT_EQ(normal.original_end(9), 17u);  // the syllable
-  EXPECT_EQ(normal.original_end(normal.text.size()), text.size());
+  EXPECT_EQ(normal.original_end(normal.text().size()), text.size());
   // U+0F73 is no combining character, but both of its parts are, and the acute passes them.
-  EXPECT_EQ(normalize("a\u0F73\u0301", Normalizer::kNfc).text, "\u00E1\u0F71\u0F72");
+  EXPECT_EQ(normalized("a\u0F73\u0301", {{"type", "NFC"}}), "\u00E1\u0F71\u0F72");
+}
+
+TEST(Normalize, KnowsTheStepsOfTokenizerJson) {
+  EXPECT_EQ(normalized("\uFB01 \u00e9", {{"type", "NFKD"}}), "fi e\u0301");
+  EXPECT_EQ(normalized("\uFF76\uFF9E", {{"type", "NFKC"}}),
+            "\u30AC");  // half-width ka + voiced mark
+  EXPECT_EQ(normalized("\u00c9\u0130A", {{"type", "Lowercase"}}), "\u00e9i\u0307a");
+  EXPECT_EQ(normalized("e\u0301x", {{"type", "StripAccents"}}), "ex");
+  EXPECT_EQ(normalized("", {{"type", "Prepend"}, {"prepend", "_"}}), "");
+  EXPECT_EQ(normalized(" a\n", {{"type", "Strip"}, {"strip_left", true}, {"strip_right", false}}),
+            "a\n");
+  EXPECT_EQ(normalized(" \t", {{"type", "Strip"}, {"strip_left", false}, {"strip_right", true}}),
+            "");
+  EXPECT_EQ(
+      normalized("a b", {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "_"}}),
+      "a_b");
+  EXPECT_EQ(normalized(
+                " a  b ",
+                {{"type", "Sequence"},
+                 {"normalizers",
+                  {{{"type", "Replace"}, {"pattern", {{"Regex", R"(\A +| +\z)"}}}, {"content", ""}},
+                   {{"type", "Replace"}, {"pattern", {{"Regex", " {2,}"}}}, {"content", " "}}}}}),
+            "a b");
+  EXPECT_EQ(normalized(std::string("A\0\u00c9\u4e2d\t\u200b.", 13), {{"type", "BertNormalizer"}}),
+            "ae \u4e2d  .");
+  EXPECT_EQ(
+      normalized("\u00c9",
+                 {{"type", "BertNormalizer"}, {"strip_accents", nullptr}, {"lowercase", false}}),
+      "\u00c9");
+}
+
+TEST(Normalize, NamesWhatItDoesNotSupport) {
   EXPECT_EQ(message_of([] {
-              parse_normalizer({{"type", "NFKC"}});
+              parse_normalizer({{"type", "NFKCD"}});
             }),
-            "normalizer: the type 'NFKC' is not supported (known: NFC, Sequence)");
+            "normalizer: the type 'NFKCD' is not supported (did you mean 'NFKC'?)");
+  EXPECT_EQ(message_of([] {
+              parse_normalizer({{"type", "Precompiled"}, {"precompiled_charsmap", "AAA*"}});
+            }),
+            "normalizer: base64: an unknown character at 3");
+  EXPECT_EQ(message_of([] {
+              parse_normalizer({{"type", "Precompiled"}, {"precompiled_charsmap", "/////w=="}});
+            }),
+            "normalizer: precompiled_charsmap: a table of 4294967295 bytes in 4");
+}
+
+// "ab" -> "_ab_" -> "_xyz_": a prefix, a changed stretch, a suffix; then the prefix goes.
+TEST(AlignedText, FindsTheWayBackThroughSteps) {
+  AlignedText text("ab");
+  const auto step = [&](auto&& edit_it) {
+    TextEdit edit(text);
+    edit_it(edit);
+    edit.finish();
+  };
+  step([](TextEdit& edit) {
+    edit.insert("_");
+    edit.keep_until(2);
+    edit.insert("_");
+  });
+  EXPECT_EQ(text.text(), "_ab_");
+  EXPECT_EQ(text.original_end(1), 0u);
+  EXPECT_EQ(text.original_end(2), 1u);
+  EXPECT_EQ(text.original_end(4), 2u);
+  EXPECT_EQ(text.original_begin(0), 0u);
+  EXPECT_EQ(text.original_begin(1), 0u);
+  EXPECT_EQ(text.original_begin(3), 2u);
+  step([](TextEdit& edit) {
+    edit.keep_until(1);
+    edit.replace_until(3, "xyz");
+  });
+  EXPECT_EQ(text.text(), "_xyz_");
+  EXPECT_EQ(text.original_end(1), 0u);
+  EXPECT_EQ(text.original_end(2), 2u);  // inside of the change: its end
+  EXPECT_EQ(text.original_begin(2), 0u);
+  step([](TextEdit& edit) { edit.replace_until(1, ""); });
+  EXPECT_EQ(text.text(), "xyz_");
+  EXPECT_EQ(text.original_end(3), 2u);
+  step([](TextEdit& edit) { edit.keep_until(2); });  // nothing changes
+  EXPECT_EQ(text.text(), "xyz_");
 }
 
 }  // namespace

@@ -70,7 +70,7 @@ class Translator {
     if (c == 'x') return next_is("\\x{") ? braced_code() : code(2, 2, 2);
     if (c == 'v') {  // vertical tab, not PCRE2's class
       out_ += "\\x{0B}";
-    } else if ("sSdDnrtf"sv.find(c) != std::string_view::npos ||
+    } else if ("sSdDnrtfAz"sv.find(c) != std::string_view::npos ||
                (static_cast<signed char>(c) > 0 && std::ispunct(c))) {
       out_.append(in_, at_, 2);
     } else {

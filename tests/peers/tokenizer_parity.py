@@ -26,6 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/golden"))
 from make_tokenizer_golden import GGUF_PRE_TOKENIZER_SPLITS, generated_text, ids_of, smollm2_reference  # noqa: E402
 
+CACHE = pathlib.Path(os.environ.get("ASSAY_CACHE", pathlib.Path.home() / ".cache/assay"))
 NUM_LINES = 20_000
 CLDR = "/usr/share/unicode/cldr/common"
 SCRIPTS = """Latin Greek Cyrillic Armenian Hebrew Arabic Syriac Thaana Nko Devanagari Bengali Gurmukhi Gujarati Oriya Tamil
