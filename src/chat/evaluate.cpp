@@ -237,7 +237,8 @@ Value Interpreter::call_macro(const Macro& macro, Arguments arguments) {
 void Interpreter::bind_parameters(const Macro& macro, Arguments arguments) {
   const auto& [parameters, takes_caller, takes_varargs, takes_kwargs] = macro.definition->signature;
   const std::string& name = macro.definition->text;
-  auto& [positional, named] = arguments;
+  auto& positional = arguments.positional;
+  auto& named = arguments.named;
   const auto take_named = [&](const std::string& wanted) -> std::optional<Value> {
     const auto found = std::ranges::find(named, wanted, &std::pair<std::string, Value>::first);
     if (found == named.end()) return std::nullopt;

@@ -103,6 +103,7 @@ std::vector<Value> sorted(const FilterCall& call, std::vector<std::pair<Value, V
     return is_reversed ? order_of_keys > 0 : order_of_keys < 0;
   });
   std::vector<Value> elements;
+  elements.reserve(keyed.size());
   for (auto& [key, element] : keyed) elements.push_back(std::move(element));
   return elements;
 }

@@ -21,6 +21,7 @@ struct TextCall {
   Value result(std::string utf8) const { return make_text(budget(), std::move(utf8)); }
   Value list(const std::vector<std::string_view>& parts) const {
     std::vector<Value> elements;
+    elements.reserve(parts.size());
     for (const auto part : parts) elements.push_back(result(std::string(part)));
     return make_sequence(budget(), SequenceKind::kList, std::move(elements));
   }
@@ -68,6 +69,7 @@ Value partition(const TextCall& call) {
     out = {"", "", whole};
   }
   std::vector<Value> elements;
+  elements.reserve(out.size());
   for (const auto part : out) elements.push_back(call.result(std::string(part)));
   return make_sequence(call.budget(), SequenceKind::kTuple, std::move(elements));
 }

@@ -38,7 +38,7 @@ enum class ExpressionKind {
 };
 
 struct Expression {
-  ExpressionKind kind;
+  ExpressionKind kind{};
   int line = 0;
   int depth = 1;  // of the tree from here
   std::string text;
@@ -78,7 +78,7 @@ enum class StatementKind {
 };
 
 struct Statement {
-  StatementKind kind;
+  StatementKind kind{};
   int line = 0;
   std::string text;
   ExpressionPtr target, value, condition;

@@ -46,9 +46,9 @@ class Value {
                    std::shared_ptr<const Loop>, std::shared_ptr<const Callable>>;
 
   Value() : data_(None{}) {}
-  Value(bool value) : data_(value) {}
-  Value(int64_t value) : data_(value) {}
-  Value(double value) : data_(value) {}
+  Value(bool value) : data_(value) {}     // NOLINT(google-explicit-constructor)
+  Value(int64_t value) : data_(value) {}  // NOLINT(google-explicit-constructor)
+  Value(double value) : data_(value) {}   // NOLINT(google-explicit-constructor)
   explicit Value(Namespace* value) : data_(value) {}
   explicit Value(const Macro* value) : data_(value) {}
   template <class T>

@@ -100,7 +100,7 @@ ASSAY_INLINE void for_weighted_blocks(const EncoderRows& rows, const Fit& fit) {
   const size_t blocks = rows.elements() / kBlock, of_row = rows.length / kBlock;
   for (size_t first = 0; first < blocks; first += kLanes) {
     const size_t present = std::min(kLanes, blocks - first);
-    Columns<float, kBlock, kLanes> x, w{};
+    Columns<float, kBlock, kLanes> x{}, w{};
     PerLane<float, kLanes> of_lane{};
     load_columns(rows.values + first * kBlock, present, x);
     for (size_t j = 0; j < present; ++j) {
@@ -124,7 +124,7 @@ ASSAY_EVERY_ISA void fit_blocks_symmetric(const EncoderRows& rows, Layout layout
   for_weighted_blocks(
       rows, [&](const auto& x, const auto& w, size_t first, size_t present)
                 __attribute__((always_inline)) {
-                  SymmetricFit<kBlock, kLanes> fit;
+                  SymmetricFit<kBlock, kLanes> fit{};
                   fit_symmetric(x, w, 1 << (layout.bits - 1), fit);
                   for (size_t j = 0; j < present; ++j) {
                     std::byte* block = out + (first + j) * layout.bytes();
@@ -139,7 +139,7 @@ ASSAY_EVERY_ISA void fit_blocks_from_minimum(const EncoderRows& rows, Layout lay
   for_weighted_blocks(
       rows, [&](const auto& x, const auto& w, size_t first,
                 size_t present) __attribute__((always_inline)) {
-        MinimumFit<kBlock, kLanes> fit;
+        MinimumFit<kBlock, kLanes> fit{};
         fit_minimum<ErrorMeasure::kSquared>(x, w, (1 << layout.bits) - 1, kWeightedSearch, fit);
         for (size_t j = 0; j < present; ++j) {
           std::byte* block = out + (first + j) * layout.bytes();

@@ -31,7 +31,7 @@ struct Super {
 // one.
 template <size_t n, class Encode>
 ASSAY_INLINE void for_each_super(const EncoderRows& rows, const Encode& encode) {
-  Super<n> block;
+  Super<n> block{};
   for (size_t b = 0; b < rows.elements() / kSuper; ++b) {
     block.values = rows.values + b * kSuper;
     load_columns(block.values, Super<n>::kLanes, block.x);
@@ -48,7 +48,7 @@ ASSAY_INLINE void for_each_super(const EncoderRows& rows, const Encode& encode) 
 // block).
 template <size_t n>
 ASSAY_INLINE void weigh_by_importance(float factor, Super<n>& block) {
-  PerLane<float, Super<n>::kLanes> variance;
+  PerLane<float, Super<n>::kLanes> variance{};
   const float of_block = factor * sum_of_squares(block.values, kSuper) / static_cast<float>(kSuper);
   for (float& of_lane : variance.at) of_lane = of_block;
   weigh(block.x, variance, block.w);
@@ -56,7 +56,7 @@ ASSAY_INLINE void weigh_by_importance(float factor, Super<n>& block) {
 
 template <size_t n, size_t lanes>
 ASSAY_INLINE Columns<float, lanes, 1> weight_sums(const Columns<float, n, lanes>& w) {
-  Columns<float, lanes, 1> sums;
+  Columns<float, lanes, 1> sums{};
   for (size_t j = 0; j < lanes; ++j) {
     float sum = 0;
     for (size_t i = 0; i < n; ++i) sum += w.at[i][j];
@@ -67,7 +67,7 @@ ASSAY_INLINE Columns<float, lanes, 1> weight_sums(const Columns<float, n, lanes>
 
 template <size_t lanes>
 ASSAY_INLINE Columns<float, lanes, 1> as_column(const PerLane<float, lanes>& values) {
-  Columns<float, lanes, 1> column;
+  Columns<float, lanes, 1> column{};
   for (size_t j = 0; j < lanes; ++j) column.at[j][0] = values.at[j];
   return column;
 }
@@ -145,8 +145,8 @@ template <size_t n, size_t lanes>
 ASSAY_INLINE Steps<lanes> fitted_steps(const MinimumFit<n, lanes>& fit,
                                        const Columns<float, n, lanes>& w, int top) {
   const auto sums = weight_sums(w);
-  Columns<int, lanes, 1> scales, minima;
-  Steps<lanes> steps;
+  Columns<int, lanes, 1> scales{}, minima{};
+  Steps<lanes> steps{};
   steps.d = fit_positive(as_column(fit.scale), sums, top, scales);
   steps.dmin = fit_positive(as_column(fit.minimum), sums, top, minima);
   for (size_t j = 0; j < lanes; ++j) steps.of_lane[j] = {scales.at[j][0], minima.at[j][0]};
@@ -167,8 +167,8 @@ ASSAY_EVERY_ISA void encode_2_bits(const EncoderRows& rows, std::byte* out) {
   constexpr size_t n = 16;
   for_each_super<n>(
       rows, [&](Super<n> & block, size_t b) __attribute__((always_inline)) {
-        MinimumFit<n, 16> fit;
-        Steps<16> steps;
+        MinimumFit<n, 16> fit{};
+        Steps<16> steps{};
         if (block.importance == nullptr) {
           for (size_t i = 0; i < n; ++i)
             for (size_t j = 0; j < 16; ++j) block.w.at[i][j] = std::fabs(block.x.at[i][j]);
@@ -184,7 +184,7 @@ ASSAY_EVERY_ISA void encode_2_bits(const EncoderRows& rows, std::byte* out) {
           at[j] = static_cast<std::byte>(steps.of_lane[j].scale | steps.of_lane[j].minimum << 4);
         }
         const float d = put_half(at + 80, steps.d), dmin = put_half(at + 82, steps.dmin);
-        PerLane<float, 16> scale, minimum;
+        PerLane<float, 16> scale{}, minimum{};
         decoded_steps(steps, d, dmin, scale, minimum);
         put_pairs_of_bits(requantized(block.x, scale, minimum, 0, 3, fit.code), at + 16);
       });
@@ -212,7 +212,7 @@ ASSAY_INLINE SignedSteps signed_steps_of(const PerLane<float, 16>& scales) {
 
 ASSAY_INLINE SignedSteps fitted_signed_steps(const PerLane<float, 16>& scales,
                                              const Columns<float, 16, 1>& weights) {
-  SymmetricFit<16, 1> fit;
+  SymmetricFit<16, 1> fit{};
   fit_symmetric(as_column(scales), weights, 32, fit);
   SignedSteps steps{fit.scale.at[0], {}};
   for (size_t j = 0; j < 16; ++j) steps.of_lane[j] = fit.code.at[j][0] - 32;
@@ -223,8 +223,8 @@ ASSAY_EVERY_ISA void encode_3_bits(const EncoderRows& rows, std::byte* out) {
   constexpr size_t n = 16;
   for_each_super<n>(
       rows, [&](Super<n> & block, size_t b) __attribute__((always_inline)) {
-        SymmetricFit<n, 16> fit;
-        SignedSteps steps;
+        SymmetricFit<n, 16> fit{};
+        SignedSteps steps{};
         if (block.importance == nullptr) {
           fit_refined(block.x, fit);
           steps = signed_steps_of(fit.scale);
@@ -236,7 +236,7 @@ ASSAY_EVERY_ISA void encode_3_bits(const EncoderRows& rows, std::byte* out) {
         std::byte* at = out + 110 * b;
         const float d = put_half(at + 108, steps.d);
         pack_q3_scales(steps.of_lane, at + 96);
-        PerLane<float, 16> scale;
+        PerLane<float, 16> scale{};
         const PerLane<float, 16> no_minimum{};
         for (size_t j = 0; j < 16; ++j) scale.at[j] = d * static_cast<float>(steps.of_lane[j]);
         const Codes codes = requantized(block.x, scale, no_minimum, -4, 3, fit.code);
@@ -258,8 +258,8 @@ ASSAY_INLINE void encode_with_minima(const EncoderRows& rows, std::byte* out) {
       bits == 5 ? MinimumSearch{-0.5f, 0.1f, 15} : MinimumSearch{-1.0f, 0.1f, 20};
   for_each_super<n>(
       rows, [&](Super<n> & block, size_t b) __attribute__((always_inline)) {
-        MinimumFit<n, 8> fit;
-        Steps<8> steps;
+        MinimumFit<n, 8> fit{};
+        Steps<8> steps{};
         if (block.importance == nullptr) {
           for (size_t j = 0; j < 8; ++j) {
             const float root = std::sqrt(sum_of_squares(block.values + j * n, n) / 32.0f);
@@ -275,7 +275,7 @@ ASSAY_INLINE void encode_with_minima(const EncoderRows& rows, std::byte* out) {
         std::byte* at = out + kBytes * b;
         const float d = put_half(at, steps.d), dmin = put_half(at + 2, steps.dmin);
         pack_scales_and_minima(steps.of_lane, at + 4);
-        PerLane<float, 8> scale, minimum;
+        PerLane<float, 8> scale{}, minimum{};
         decoded_steps(steps, d, dmin, scale, minimum);
         const Codes codes = requantized(block.x, scale, minimum, 0, kTop, fit.code);
         for (size_t l = 0; l < 32 && bits == 5; ++l) {
@@ -319,7 +319,7 @@ ASSAY_EVERY_ISA void encode_6_bits(const EncoderRows& rows, std::byte* out) {
   constexpr size_t n = 16, kBytes = 210;
   for_each_super<n>(
       rows, [&](Super<n> & block, size_t b) __attribute__((always_inline)) {
-        SymmetricFit<n, 16> fit;
+        SymmetricFit<n, 16> fit{};
         if (block.importance == nullptr) squares(block.x, block.w);
         fit_symmetric(block.x, block.w, 32, fit);
         std::byte* at = out + kBytes * b;
@@ -330,7 +330,7 @@ ASSAY_EVERY_ISA void encode_6_bits(const EncoderRows& rows, std::byte* out) {
         }
         const float inverse = -128.0f / most;
         const float d = put_half(at + 208, 1 / inverse);
-        PerLane<float, 16> scale;
+        PerLane<float, 16> scale{};
         const PerLane<float, 16> no_minimum{};
         for (size_t j = 0; j < 16; ++j) {
           const int step = std::min(127, nearest(inverse * fit.scale.at[j]));

@@ -62,7 +62,7 @@ ASSAY_INLINE void level_sums(const Block& x, const Block& w, const Lane& inverse
 ASSAY_INLINE void fit_levels(const Block& x, const Block& w, Lane& scale) {
   const auto extreme = extremes(x);
   Lane inverse, best;
-  Sums<kLanes> sums;
+  Sums<kLanes> sums{};
   for (size_t j = 0; j < kLanes; ++j) inverse.at[j] = 1 / (-extreme.at[j] / kIq4Levels[0]);
   level_sums(x, w, inverse, sums);
   for (size_t j = 0; j < kLanes; ++j) {

@@ -41,7 +41,7 @@ ASSAY_INLINE int nearest_within(float value, int least, int most) {
 // The element of largest magnitude, with its sign; the first of equals.
 template <size_t n, size_t lanes>
 ASSAY_INLINE PerLane<float, lanes> extremes(const Columns<float, n, lanes>& x) {
-  PerLane<float, lanes> extreme;
+  PerLane<float, lanes> extreme{};
 #pragma omp simd
   for (size_t j = 0; j < lanes; ++j) {
     float value = 0, magnitude = 0;
@@ -93,8 +93,8 @@ ASSAY_INLINE void fit_symmetric(const Columns<float, n, lanes>& x,
                                 SymmetricFit<n, lanes>& fit) {
   const float top = static_cast<float>(levels);
   const auto extreme = extremes(x);
-  PerLane<float, lanes> inverse, tried, best;
-  Sums<lanes> sums;
+  PerLane<float, lanes> inverse{}, tried{}, best{};
+  Sums<lanes> sums{};
   for (size_t j = 0; j < lanes; ++j) inverse.at[j] = -top / extreme.at[j];
   sums_of(x, w, inverse, levels, sums);
   for (size_t j = 0; j < lanes; ++j) {
@@ -159,13 +159,13 @@ ASSAY_INLINE void refine_codes(const Columns<float, n, lanes>& x, const Columns<
 template <size_t n, size_t lanes>
 ASSAY_INLINE void fit_refined(const Columns<float, n, lanes>& x, SymmetricFit<n, lanes>& fit) {
   constexpr int kLevels = 4;
-  Columns<float, n, lanes> w;
+  Columns<float, n, lanes> w{};
   for (size_t i = 0; i < n; ++i)
     for (size_t j = 0; j < lanes; ++j) w.at[i][j] = x.at[i][j] * x.at[i][j];
   const auto extreme = extremes(x);
-  PerLane<float, lanes> inverse;
+  PerLane<float, lanes> inverse{};
   for (size_t j = 0; j < lanes; ++j) inverse.at[j] = -static_cast<float>(kLevels) / extreme.at[j];
-  Sums<lanes> sums;
+  Sums<lanes> sums{};
   sums_of(x, w, inverse, kLevels, sums);
   for (size_t i = 0; i < n; ++i)
     for (size_t j = 0; j < lanes; ++j)
@@ -316,8 +316,9 @@ template <ErrorMeasure measure, size_t n, size_t lanes>
 ASSAY_INLINE void fit_minimum(const Columns<float, n, lanes>& x, const Columns<float, n, lanes>& w,
                               int top, const MinimumSearch& search, MinimumFit<n, lanes>& fit) {
   const float levels = static_cast<float>(top);
-  Range<lanes> range;
-  PerLane<float, lanes> lowest, start, inverse, error, tried_inverse, scale, low, tried_error;
+  Range<lanes> range{};
+  PerLane<float, lanes> lowest{}, start{}, inverse{}, error{}, tried_inverse{}, scale{}, low{},
+      tried_error{};
   range_of(x, w, range);
   for (size_t j = 0; j < lanes; ++j) {
     lowest.at[j] = start.at[j] = std::min(range.lowest.at[j], 0.0f);
@@ -326,7 +327,7 @@ ASSAY_INLINE void fit_minimum(const Columns<float, n, lanes>& x, const Columns<f
   }
   const auto first_lowest = lowest;
   line_error<measure>(x, w, inverse, lowest, top, fit.scale, lowest, error);
-  LineSums<lanes> sums;
+  LineSums<lanes> sums{};
   for (int s = 0; s <= search.last; ++s) {
     const float numerator = search.first + search.step * static_cast<float>(s) + levels;
     for (size_t j = 0; j < lanes; ++j) {
