@@ -238,6 +238,7 @@ void GgufWriter::commit() {
 
 std::string gguf_bytes(const GgufKeyValues& values, const std::vector<GgufTensorBytes>& tensors) {
   std::vector<GgufTensorDeclaration> declared;
+  declared.reserve(tensors.size());
   for (const auto& tensor : tensors) declared.push_back({tensor.name, tensor.dims, tensor.format});
   check_tensors(declared);
   const auto parts = parts_of(declared, std::nullopt);

@@ -93,9 +93,9 @@ std::string text_of(std::span<const std::byte> bytes) {
 
 struct CentralEntry {
   std::string name;
-  uint16_t flags, method;
-  uint32_t crc32;
-  uint64_t stored_size, size, local;
+  uint16_t flags = 0, method = 0;
+  uint32_t crc32 = 0;
+  uint64_t stored_size = 0, size = 0, local = 0;
 };
 
 // Values that do not fit into 32 bits stand in the extra field 1, in a fixed order.
