@@ -23,6 +23,7 @@ void add_merges(const SentencePieceModel& model, TokenizerSpec& spec) {
     if (model.pieces[id].kind == Kind::kNormal) normal.emplace(model.pieces[id].text, id);
   }
   std::vector<size_t> by_score;
+  by_score.reserve(normal.size());
   for (const auto& [text, id] : normal) by_score.push_back(id);
   std::ranges::sort(by_score, {}, [&](size_t id) {
     return std::pair{-model.pieces[id].score, id};
