@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/types.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -12,6 +13,7 @@
 #include "io/gguf.h"
 #include "io/imatrix.h"
 #include "model/checkpoint.h"
+#include "model/tensor_names.h"
 #include "model/tiny_model.h"
 
 namespace assay {
@@ -140,6 +142,115 @@ TEST_F(ConvertCommand, Refusals) {
   EXPECT_THAT(refused("x.gguf x.gguf --file_type F16 --overwrite"), HasSubstr("the input itself"));
   EXPECT_EQ(run("tiny x.gguf --file_type Q8_0 --overwrite").exit_code, 0);
   EXPECT_THAT(refused("x.gguf tiny --save_dtype float16"), HasSubstr("not empty"));
+}
+
+// What a method makes, stored in one format, and the formats that hold the same codes.
+struct PackedChain {
+  const char *flags, *first;
+  std::vector<const char*> others;
+};
+
+class ConvertPacked : public ConvertCommand, public testing::WithParamInterface<PackedChain> {
+ protected:
+  void compress_into(const std::string& flags) const {
+    const auto done =
+        run_command("cd '" + folder_.string() + "' && '" + ASSAY_BINARY +
+                    "' compress tiny -o packed --save_dtype float32 " + flags + " 2>&1");
+    ASSERT_EQ(done.exit_code, 0) << done.text;
+  }
+
+  // Every tensor, or those of blocks alone.
+  void expect_same_values(const std::string& a, const std::string& b,
+                          bool linears_alone = false) const {
+    const auto first = Checkpoint::open(folder_ / a), second = Checkpoint::open(folder_ / b);
+    for (const auto& record : first.tensors()) {
+      if (linears_alone && !is_block_linear(record.name)) continue;
+      EXPECT_TRUE(at::equal(first.tensor(record.name), second.tensor(record.name)))
+          << a << ", " << b << ": " << record.name;
+    }
+  }
+};
+
+TEST_P(ConvertPacked, CarriesCodesFromFormatToFormat) {
+  const auto& [flags, first, others] = GetParam();
+  compress_into(std::string(flags) + " --export " + first);
+  const std::string hash = Checkpoint::open(folder_ / "packed").weights_hash();
+  std::string last = "packed";
+  for (const char* format : others) {
+    const std::string next = std::string("as_") + format;
+    const auto done = run(last + " " + next + " --format " + format);
+    ASSERT_EQ(done.exit_code, 0) << done.text;
+    EXPECT_THAT(done.text, HasSubstr("every value is what it was"));
+    expect_same_values("packed", next);
+    last = next;
+  }
+  const auto back = run(last + " back --format " + first);
+  ASSERT_EQ(back.exit_code, 0) << back.text;
+  EXPECT_EQ(Checkpoint::open(folder_ / "back").weights_hash(), hash) << back.text;
+  const Json provenance = Checkpoint::open(folder_ / "back").provenance();
+  EXPECT_TRUE(provenance.contains("method"));
+  EXPECT_TRUE(provenance["converted_from"].contains("weights_sha256"));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Formats, ConvertPacked,
+    testing::Values(PackedChain{"--method rtn --bits 4 --group_size 64 --sym",
+                                "gptq",
+                                {"awq", "awq_gemv", "gptq_v2", "compressed-tensors"}},
+                    PackedChain{"--method rtn --bits 4 --group_size 32", "awq", {"gptq_v2"}},
+                    PackedChain{"--method rtn --bits 8 --group_size 128 --sym",
+                                "gptq",
+                                {"compressed-tensors", "gptq_v2"}},
+                    PackedChain{"--method rtn --bits 3 --group_size 32", "gptq_v2", {}},
+                    PackedChain{"--method nf4 --double_quant", "bnb", {}},
+                    PackedChain{"--method llm_int8", "bnb", {}},
+                    PackedChain{"--method dense", "fp8_tensor", {"fp8_channel"}},
+                    PackedChain{"--method magnitude --pattern 2:4", "compressed-tensors", {}}));
+
+// The steps of such codes are those of GGUF's blocks.
+TEST_F(ConvertPacked, SymmetricCodesAreBlocksOfGguf) {
+  for (const char* bits : {"4", "8"}) {
+    SCOPED_TRACE(bits);
+    fs::remove_all(folder_ / "packed");
+    fs::remove_all(folder_ / "back");
+    fs::remove(folder_ / "x.gguf");
+    compress_into("--method rtn --group_size 64 --sym --export gptq --bits " + std::string(bits));
+    const std::string type = std::string("Q") + bits + "_0";
+    const auto done = run("packed x.gguf --file_type " + type);
+    ASSERT_EQ(done.exit_code, 0) << done.text;
+    expect_same_values("packed", "x.gguf", true);
+    const auto back = run("x.gguf back --format gptq");
+    ASSERT_EQ(back.exit_code, 0) << back.text;
+    EXPECT_THAT(back.text, HasSubstr("every value is what it was"));
+    EXPECT_THAT(back.text, HasSubstr("GPTQ-" + std::string(bits) + "bit-g32"));
+    expect_same_values("x.gguf", "back");
+  }
+}
+
+TEST_F(ConvertPacked, SaysWhatAFormatCannotHold) {
+  const auto refused = [&](const std::string& arguments) {
+    const auto ended = run(arguments);
+    EXPECT_EQ(ended.exit_code, 2) << ended.text;
+    return ended.text;
+  };
+  EXPECT_THAT(refused("tiny x --format gptq"),
+              HasSubstr("'model.layers.0.mlp.down_proj.weight' (F32) has no codes of it"));
+  EXPECT_THAT(refused("tiny x --format compressed-tensors"), HasSubstr("has no codes of it"));
+  compress_into("--method rtn --bits 4 --group_size 32 --export awq");
+  EXPECT_THAT(refused("packed x --format gptq"), HasSubstr("zero points of 0 (gptq_v2 can;"));
+  EXPECT_THAT(refused("packed x --format bnb"), HasSubstr("format bnb cannot hold"));
+  EXPECT_THAT(refused("packed x --format gtpq"), HasSubstr("gtpq"));
+  EXPECT_FALSE(fs::exists(folder_ / "x"));
+  // FP8 rounds what is there, and says by how much.
+  const auto rounded = run("packed x --format fp8");
+  ASSERT_EQ(rounded.exit_code, 0) << rounded.text;
+  EXPECT_THAT(rounded.text, HasSubstr("of the values changed"));
+  // A file that is computed in 8-bit products elsewhere is not, there.
+  fs::remove_all(folder_ / "packed");
+  compress_into("--method llm_int8 --export bnb");
+  const auto without = run("packed y --format compressed-tensors");
+  ASSERT_EQ(without.exit_code, 0) << without.text;
+  EXPECT_THAT(without.text, HasSubstr("the format cannot say 8-bit products"));
 }
 
 TEST_F(ConvertCommand, HelpTeaches) {

@@ -20,6 +20,7 @@
 #include "model/dense_export.h"
 #include "model/gguf_export.h"
 #include "model/gguf_file_types.h"
+#include "model/packed_conversion.h"
 
 namespace assay::app {
 namespace {
@@ -42,21 +43,30 @@ std::string file_type_names() {
   return names;
 }
 
-bool writes_gguf(const ConvertArguments& arguments) {
+// "gguf", "dense" or a packed format; "auto" settled by the output's name.
+std::string checked_format(const ConvertArguments& arguments) {
   const bool has_ending = fs::path(arguments.output).extension() == ".gguf";
-  const bool gguf = arguments.format == "gguf" || (arguments.format == "auto" && has_ending);
-  if (gguf) {
+  const std::string format = arguments.format != "auto" ? arguments.format
+                             : has_ending               ? "gguf"
+                                                        : "dense";
+  if (format == "gguf") {
     require(has_ending, arguments.output, ": a GGUF file's name must end in .gguf");
     require(!arguments.file_type.empty(), "convert: --format gguf needs --file_type (",
             file_type_names(), ")");
-    require(arguments.save_dtype.empty(), "convert: --save_dtype is for --format dense");
-  } else {
-    require(!has_ending, arguments.output, ": --format dense writes a folder");
-    require(
-        arguments.file_type.empty() && arguments.imatrix.empty() && arguments.max_part_size.empty(),
-        "convert: --file_type, --imatrix and --max_part_size are for --format gguf");
+    require(arguments.save_dtype.empty(), "convert: --save_dtype is for folders");
+    return format;
   }
-  return gguf;
+  require(!has_ending, arguments.output, ": --format ", format, " writes a folder");
+  require(
+      arguments.file_type.empty() && arguments.imatrix.empty() && arguments.max_part_size.empty(),
+      "convert: --file_type, --imatrix and --max_part_size are for --format gguf");
+  return format;
+}
+
+std::vector<std::string> format_names() {
+  std::vector<std::string> names{"auto", "gguf", "dense"};
+  for (const ExportFormat& format : export_formats()) names.emplace_back(format.name);
+  return names;
 }
 
 void check_targets(const std::vector<fs::path>& paths, const ConvertArguments& arguments) {
@@ -66,6 +76,10 @@ void check_targets(const std::vector<fs::path>& paths, const ConvertArguments& a
     require(!fs::equivalent(path, arguments.input), path.string(), ": is the input itself");
     require(arguments.overwrite, path.string(), ": exists (--overwrite replaces it)");
   }
+}
+
+void print_unsaid(const std::string& what) {
+  std::cout << "note: the format cannot say " << what << '\n';
 }
 
 void print_loss(std::string_view type, const StorageLoss& loss) {
@@ -94,8 +108,7 @@ void print_losses(const std::map<std::string, StorageLoss>& by_format,
                                    "has no 0 (docs/checkpoints.md)"
                                  : "");
   }
-  for (const std::string& what : unsaid)
-    std::cout << "note: the format cannot say " << what << '\n';
+  for (const std::string& what : unsaid) print_unsaid(what);
 }
 
 // Types and sizes before anything is written.
@@ -128,8 +141,7 @@ void print_gguf_plan(const ConvertArguments& arguments, const Checkpoint& checkp
   if (!without_zero.empty()) {
     std::cout << "note: of a pruned model the zeros are lost in" << without_zero << '\n';
   }
-  for (const std::string& what : plan.lost)
-    std::cout << "note: the format cannot say " << what << '\n';
+  for (const std::string& what : plan.lost) print_unsaid(what);
 }
 
 // Shows what is written, in values.
@@ -178,10 +190,37 @@ void convert_to_gguf(const ConvertArguments& arguments, const Checkpoint& checkp
   for (const fs::path& path : report.paths) std::cout << "written to " << path.string() << '\n';
 }
 
+ExistingFolder existing_of(const ConvertArguments& arguments) {
+  return arguments.overwrite ? ExistingFolder::kReplace : ExistingFolder::kRefuse;
+}
+
+void convert_to_packed(const ConvertArguments& arguments, const std::string& format,
+                       const Checkpoint& checkpoint) {
+  const std::string dtype =
+      arguments.save_dtype.empty() ? dtype_of_the_rest(checkpoint) : arguments.save_dtype;
+  const auto plan = plan_packed_conversion(checkpoint, format, dtype);
+  if (arguments.dry_run) {
+    std::cout << fmt::format("{} -> {} as {}, other tensors in {}; {:.0f} MB are free there\n",
+                             checkpoint.description(), arguments.output, format, dtype,
+                             megabytes(free_disk(arguments.output)));
+    for (const std::string& what : plan.unsaid) print_unsaid(what);
+    return;
+  }
+  const auto losses = [&] {
+    ShownProgress progress;
+    return export_packed(checkpoint, plan.form, arguments.output, existing_of(arguments),
+                         std::ref(progress));
+  }();
+  std::cout << checkpoint.description() << " -> " << format << '\n';
+  for (const auto& [type, loss] : losses) print_loss(type, loss);
+  print_losses(losses, plan.unsaid);
+  std::cout << "written to " << arguments.output << '\n';
+}
+
 void convert_to_folder(const ConvertArguments& arguments, const Checkpoint& checkpoint) {
   DenseExportOptions options;
   if (!arguments.save_dtype.empty()) options.dtype = arguments.save_dtype;
-  options.existing = arguments.overwrite ? ExistingFolder::kReplace : ExistingFolder::kRefuse;
+  options.existing = existing_of(arguments);
   if (arguments.dry_run) {
     std::cout << fmt::format("{} -> {} as {}: {:.1f} MB, {:.0f} MB are free there\n",
                              checkpoint.description(), arguments.output, options.dtype,
@@ -202,12 +241,14 @@ void convert_to_folder(const ConvertArguments& arguments, const Checkpoint& chec
 void run(const ConvertArguments& arguments) {
   if (arguments.threads != 0) set_num_threads(arguments.threads);
   at::set_num_threads(static_cast<int>(num_threads()));
-  const bool gguf = writes_gguf(arguments);
+  const std::string format = checked_format(arguments);
   const fs::path input = resolve_model(arguments.input);
   const auto checkpoint = Checkpoint::open(input);
   ConvertArguments resolved = arguments;
   resolved.input = input.string();
-  gguf ? convert_to_gguf(resolved, checkpoint) : convert_to_folder(resolved, checkpoint);
+  if (format == "gguf") return convert_to_gguf(resolved, checkpoint);
+  if (format == "dense") return convert_to_folder(resolved, checkpoint);
+  convert_to_packed(resolved, format, checkpoint);
 }
 
 }  // namespace
@@ -215,24 +256,32 @@ void run(const ConvertArguments& arguments) {
 void add_convert_command(CLI::App& program) {
   const auto a = std::make_shared<ConvertArguments>();
   CLI::App* command =
-      program.add_subcommand("convert", "a checkpoint in another format: GGUF or a dense folder");
+      program.add_subcommand("convert", "a checkpoint in another format: GGUF, packed or dense");
   command->footer(
-      "Values are kept where the new format can hold them, and what changes is counted. Tensors of "
-      "a\n"
-      "GGUF file that keep their type are copied byte for byte. Pruned weights stay 0 in F32, "
-      "F16,\n"
+      "Values are kept where the new format can hold them, and what changes is counted in the "
+      "file\n"
+      "that was written. Between packed formats codes and scales are carried over, nothing is\n"
+      "quantized (assay compress does that); the fp8 formats alone round. Tensors of a GGUF file\n"
+      "that keep their type are copied byte for byte, and symmetric codes of 4 and 8 bits in "
+      "groups\n"
+      "of a multiple of 32 become Q4_0 and Q8_0 as they are. Pruned weights stay 0 in F32, F16,\n"
       "BF16, Q8_0, Q4_0, Q5_0, Q3_K and Q6_K, not in Q4_1, Q5_1, Q2_K, Q4_K, Q5_K and IQ4.\n"
       "\n"
       "  assay convert my-model my-model.Q4_K_M.gguf --file_type Q4_K_M --imatrix imatrix.gguf\n"
       "  assay convert model.Q8_0.gguf folder --save_dtype bfloat16\n"
+      "  assay convert model-gptq model-awq --format awq\n"
       "\n"
-      "File types are llama.cpp's: Q4_K_M is Q4_K with Q6_K where it matters most; K types need "
-      "rows\n"
-      "of a multiple of 256, other rows take the type that llama.cpp takes (--dry-run shows it).");
+      "File types are llama.cpp's: Q4_K_M is Q4_K with Q6_K where it matters most; K types need\n"
+      "rows of a multiple of 256, other rows take the type that llama.cpp takes (--dry-run shows\n"
+      "it).");
   command->add_option("input", a->input, "a folder, a .gguf file or a catalogue name")->required();
   command->add_option("output", a->output, "the new .gguf file or folder")->required();
-  command->add_option("--format", a->format, "gguf, dense or auto (by the output's name)")
-      ->check(CLI::IsMember({"auto", "gguf", "dense"}))
+  std::string help = "auto (by the output's name: gguf or dense), gguf, dense";
+  for (const ExportFormat& format : export_formats()) {
+    help += fmt::format(", {} ({})", format.name, format.help);
+  }
+  command->add_option("--format", a->format, help)
+      ->check(CLI::IsMember(format_names()))
       ->capture_default_str();
   command->add_option("--file_type", a->file_type, "of a GGUF file: " + file_type_names());
   command->add_option(
@@ -240,8 +289,10 @@ void add_convert_command(CLI::App& program) {
       "importance matrix of llama.cpp (.dat or .gguf): weighs the errors of columns");
   command->add_option("--max_part_size", a->max_part_size,
                       "split a GGUF file into parts of at most this size, as 4GB");
-  command->add_option("--save_dtype", a->save_dtype,
-                      "of a folder: float32 (default), bfloat16 or float16");
+  command->add_option(
+      "--save_dtype", a->save_dtype,
+      "of a folder: float32, bfloat16 or float16 (default: float32 of a dense one, else "
+      "what the source's other tensors have)");
   command->add_option("--threads", a->threads, "threads (default: the processors of this process)");
   command->add_flag("--overwrite", a->overwrite, "replace what is there");
   command->add_flag("--dry-run", a->dry_run, "print types, sizes and losses, write nothing");

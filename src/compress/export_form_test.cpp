@@ -134,7 +134,8 @@ TEST(ExportForm, RefusesBeforeAnyWork) {
     return "accepted";
   };
   EXPECT_THAT(refusal("gtpq", kRtn), HasSubstr("no export format 'gtpq' (did you mean 'gptq'?)"));
-  EXPECT_THAT(refusal("gptq", kRtn), HasSubstr("zero points that may be 0 (--sym, or"));
+  EXPECT_THAT(refusal("gptq", kRtn),
+              HasSubstr("zero points of 0 (gptq_v2 can; symmetric grids, --sym,"));
   EXPECT_THAT(refusal("awq", with(kRtn, {{"bits", 3}})), HasSubstr("AWQ files hold 4 bits, not 3"));
   EXPECT_THAT(refusal("gptq_v2", with(kRtn, {{"bits", 6}})), HasSubstr("2, 3, 4 or 8 bits, not 6"));
   EXPECT_THAT(refusal("gptq_v2", with(kRtn, {{"group_size", 48}})),

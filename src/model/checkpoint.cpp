@@ -99,6 +99,10 @@ at::Tensor Checkpoint::tensor_as_stored(const std::string& name) const {
   return decode(impl_->stored(name));
 }
 
+const StoredTensor& Checkpoint::stored(const std::string& name) const {
+  return impl_->stored(name);
+}
+
 std::string Checkpoint::weights_hash() const {
   const auto& tensors = impl_->files.tensors;
   std::vector<std::string> lines(tensors.size());
@@ -130,6 +134,10 @@ bool Checkpoint::quantized() const {
     if (tensor.packed) return true;
     return tensor.format != nullptr && bits_per_element(*tensor.format) < 16;
   });
+}
+
+std::string Checkpoint::input_note() const {
+  return impl_->files.quantization ? impl_->files.quantization->input_note : "";
 }
 
 std::vector<std::string> Checkpoint::warnings() const {

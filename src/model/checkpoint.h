@@ -25,6 +25,8 @@ struct TensorRecord {
   uint64_t stored_bytes = 0;
 };
 
+struct StoredTensor;
+
 class Checkpoint {
  public:
   struct Impl;
@@ -45,6 +47,10 @@ class Checkpoint {
   // The same without the look for NaN and infinities, for those who count them.
   at::Tensor tensor_as_stored(const std::string& name) const;
 
+  // How it lies in its file (model/stored_tensor.h), for conversions; as long as the checkpoint
+  // lives. Error as of tensor().
+  const StoredTensor& stored(const std::string& name) const;
+
   Tokenizer tokenizer() const;
 
   // SHA-256 (hex) over names, dtypes, shapes and SHA-256 of the bytes of all tensors by name: the
@@ -64,6 +70,10 @@ class Checkpoint {
   // How the linears are meant to be computed, where not in float32: as its provenance says, or as a
   // folder of bitsandbytes in 8 bits is (outliers of each row, so that no row depends on others).
   std::optional<kernels::LlmInt8Options> int8_product() const;
+
+  // That inputs of linears are quantized as well, in the words of the folder's config ("8-bit float
+  // inputs"): they are computed in float32 here. Mostly empty.
+  std::string input_note() const;
 
   // assay's own provenance of an exported folder (assay_provenance.json), null otherwise.
   Json provenance() const;

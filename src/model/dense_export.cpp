@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 
 #include "base/error.h"
-#include "base/version.h"
 #include "io/dtype.h"
+#include "model/conversion.h"
 #include "model/tensor_names.h"
 
 namespace assay {
@@ -17,19 +17,6 @@ at::ScalarType type_named(const std::string& dtype) {
 
 std::span<const float> values_of(const at::Tensor& tensor) {
   return {tensor.const_data_ptr<float>(), static_cast<size_t>(tensor.numel())};
-}
-
-// The source's own provenance, if it has one, with what was converted beside it: products and
-// caches that a method asked for stay part of the checkpoint.
-Json provenance_of(const Checkpoint& checkpoint, const std::string& dtype) {
-  Json provenance = checkpoint.provenance();
-  if (!provenance.is_object()) provenance = Json::object();
-  if (!provenance.contains("assay_version")) provenance["assay_version"] = version();
-  provenance["converted_from"] = {{"description", checkpoint.description()},
-                                  {"weights_sha256", checkpoint.weights_hash()},
-                                  {"assay_version", version()}};
-  provenance["save_dtype"] = dtype;
-  return provenance;
 }
 
 }  // namespace
@@ -56,7 +43,7 @@ StorageLoss export_dense(const Checkpoint& checkpoint, const std::filesystem::pa
   }
   loss.bytes = dense_bytes(checkpoint, options.dtype);
   target.commit(tokenizer.to_tokenizer_json(), tokenizer.to_tokenizer_config(),
-                provenance_of(checkpoint, options.dtype));
+                converted_provenance(checkpoint, options.dtype));
   return loss;
 }
 

@@ -7,9 +7,11 @@
 
 #include "base/error.h"
 #include "base/version.h"
+#include "io/block_steps.h"
 #include "model/file_layout.h"
 #include "model/gguf_file_types.h"
 #include "model/gguf_metadata.h"
+#include "model/stored_codes.h"
 #include "model/stored_tensor.h"
 #include "model/tensor_names.h"
 #include "tokenizer/tokenizer_to_gguf.h"
@@ -146,13 +148,33 @@ std::vector<FileTensor> in_file_order(const ModelConfig& config) {
   return tensors;
 }
 
+// The steps on which the source has quantized a linear, a block each, in the order of the file;
+// empty where the type or the source has none.
+std::vector<float> steps_there(const Checkpoint& checkpoint, const PlannedTensor& tensor) {
+  if (!step_format(*tensor.stored.format)) return {};
+  const LinearCodes codes = stored_codes(checkpoint.stored(tensor.name));
+  const auto* grid = std::get_if<GridCodes>(&codes);
+  if (grid == nullptr) return {};
+  auto steps = scales_of_blocks(*grid, tensor.stored.format->block_elements);
+  if (!steps) return {};
+  if (tensor.conversion.interleaved_heads == 0) return std::move(*steps);
+  const int64_t per_row = grid->in_features / tensor.stored.format->block_elements;
+  const auto rows =
+      rotary_interleaved(at::from_blob(steps->data(), {grid->out_features, per_row}, at::kFloat),
+                         tensor.conversion.interleaved_heads);
+  const auto* data = rows.const_data_ptr<float>();
+  return {data, data + rows.numel()};
+}
+
 // Encodes rows and decodes them again, some at a time.
-StorageLoss encode(std::span<const float> values, const PlannedTensor& tensor,
-                   std::vector<std::byte>& out) {
+StorageLoss encode(std::span<const float> values, std::span<const float> steps,
+                   const PlannedTensor& tensor, std::vector<std::byte>& out) {
   const BlockFormat& format = *tensor.stored.format;
   const size_t row_length = tensor.stored.dims[0];
   out.resize(byte_size(tensor.stored));
-  encode_blocks(format, values, row_length, tensor.importance, out);
+  if (steps.empty() || !encode_with_steps(format, values, steps, out)) {
+    encode_blocks(format, values, row_length, tensor.importance, out);
+  }
   if (format.name == "F32") {
     StorageLoss loss;
     loss.values = static_cast<int64_t>(values.size());
@@ -188,8 +210,8 @@ StorageLoss write_tensor(const Checkpoint& checkpoint, const GgufFile* source,
     const auto [interleaved_heads, added] = tensor.conversion;
     if (interleaved_heads > 0) values = rotary_interleaved(values, interleaved_heads);
     if (added != 0) values = values + added;
-    loss = encode({values.const_data_ptr<float>(), static_cast<size_t>(values.numel())}, tensor,
-                  buffer);
+    loss = encode({values.const_data_ptr<float>(), static_cast<size_t>(values.numel())},
+                  steps_there(checkpoint, tensor), tensor, buffer);
     writer.write(tensor.stored.name, buffer);
   }
   loss.tensors = 1;

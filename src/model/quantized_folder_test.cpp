@@ -179,7 +179,7 @@ TEST(QuantizedFolder, KeepsTheProductOfBitsAndBytes) {
     std::vector<int8_t> codes;
     for (const auto code : grid.codes) codes.push_back(static_cast<int8_t>(code - 8));
     const std::vector<float> absmax(static_cast<size_t>(grid.out_features), 1.0f);
-    return int8_pack({grid.out_features, grid.in_features}, codes, absmax);
+    return int8_pack({{grid.out_features, grid.in_features}, codes, absmax});
   };
   const auto checkpoint = Checkpoint::open(packed_model(pack, config));
   ASSERT_TRUE(checkpoint.int8_product().has_value());

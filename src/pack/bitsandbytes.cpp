@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -163,27 +164,34 @@ LinearShape int8_shape(const StoredParts& parts) {
   return shape;
 }
 
-GridCodes int8_unpack(const StoredParts& parts) {
-  const LinearShape shape = int8_shape(parts);
-  GridCodes grid = GridCodes::sized(shape, 8, -1);
-  const std::byte* codes = parts.find("weight")->second.bytes.data();
-  for (size_t i = 0; i < grid.codes.size(); ++i) {
-    grid.codes[i] = static_cast<uint8_t>(static_cast<uint8_t>(codes[i]) ^ 0x80u);  // + 128
-  }
-  grid.scales = floats_of(parts.find("SCB")->second);
-  for (float& scale : grid.scales) scale /= 127;
-  std::ranges::fill(grid.zeros, 128.0f);
-  return grid;
+RowCodes int8_unpack(const StoredParts& parts) {
+  RowCodes rows;
+  rows.shape = int8_shape(parts);
+  const auto& bytes = parts.find("weight")->second.bytes;
+  rows.codes.resize(bytes.size());
+  std::memcpy(rows.codes.data(), bytes.data(), bytes.size());
+  rows.absmax = floats_of(parts.find("SCB")->second);
+  return rows;
 }
 
-OwnedParts int8_pack(LinearShape shape, std::span<const int8_t> codes,
-                     std::span<const float> absmax) {
+OwnedParts int8_pack(const RowCodes& rows) {
   constexpr std::array<uint8_t, 1> kRowMajor{0};
+  const auto [out, in] = rows.shape;
   OwnedParts parts;
-  parts.push_back(make_part("weight", "I8", {shape.out_features, shape.in_features}, codes));
-  parts.push_back(make_part("SCB", "F32", {shape.out_features}, absmax));
+  parts.push_back(make_part<int8_t>("weight", "I8", {out, in}, rows.codes));
+  parts.push_back(make_part<float>("SCB", "F32", {out}, rows.absmax));
   parts.push_back(make_part<uint8_t>("weight_format", "U8", {}, kRowMajor));
   return parts;
+}
+
+GridCodes grid_of_rows(const RowCodes& rows) {
+  GridCodes grid = GridCodes::sized(rows.shape, 8, -1);
+  std::ranges::transform(rows.codes, grid.codes.begin(),
+                         [](int8_t code) { return static_cast<uint8_t>(code + 128); });
+  std::ranges::transform(rows.absmax, grid.scales.begin(),
+                         [](float absmax) { return absmax / 127; });
+  std::ranges::fill(grid.zeros, 128.0f);
+  return grid;
 }
 
 FourBitCodes four_bit_unpack(const StoredParts& parts) {

@@ -48,6 +48,13 @@ struct FourBitCodes {
   std::vector<float> quant_map, nested_absmax, nested_quant_map;
 };
 
+// Rows in 8-bit codes: code * (absmax / 127).
+struct RowCodes {
+  LinearShape shape;
+  std::vector<int8_t> codes;  // [out_features, in_features], in [-127, 127]
+  std::vector<float> absmax;  // [out_features]
+};
+
 // Whether the parts are those of a 4-bit linear, else of an 8-bit one.
 bool is_four_bit(const StoredParts& parts);
 
@@ -56,10 +63,11 @@ LinearShape int8_shape(const StoredParts& parts);
 LinearShape four_bit_shape(const StoredParts& parts);
 QuantState quant_state_of(const StoredParts& parts);
 
-// 8 bits: one group a row, code + 128 and zero 128.
-GridCodes int8_unpack(const StoredParts& parts);
-OwnedParts int8_pack(LinearShape shape, std::span<const int8_t> codes,
-                     std::span<const float> absmax);
+RowCodes int8_unpack(const StoredParts& parts);
+OwnedParts int8_pack(const RowCodes& rows);
+
+// As a grid: one group a row, code + 128 and zero 128.
+GridCodes grid_of_rows(const RowCodes& rows);
 
 FourBitCodes four_bit_unpack(const StoredParts& parts);
 void four_bit_values(const FourBitCodes& packed, std::span<float> values);

@@ -128,9 +128,9 @@ TEST(FourBit, NamesThePartThatDoesNotFit) {
 TEST(EightBit, ScalesACodeByTheLargestOfItsRowOver127) {
   const std::vector<int8_t> codes{64, -127, 25, 102, 127, 0, 0, -1};
   const std::vector<float> absmax{1, 254};
-  const auto parts = int8_pack({2, 4}, codes, absmax);
+  const auto parts = int8_pack({{2, 4}, codes, absmax});
   std::vector<float> values(8);
-  grid_values(int8_unpack(view(parts)), values);
+  grid_values(grid_of_rows(int8_unpack(view(parts))), values);
   const float step = 1.0f / 127;
   EXPECT_THAT(values, ElementsAre(64 * step, -127 * step, 25 * step, 102 * step, 254, 0, 0, -2));
   auto tiled = parts;

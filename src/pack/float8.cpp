@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
+#include <limits>
 
 #include "base/error.h"
 #include "base/thread_pool.h"
@@ -28,6 +30,11 @@ std::vector<float> largest_of_blocks(LinearShape shape, std::span<const float> w
   return largest;
 }
 
+// Where the next block of either size begins.
+int64_t next_edge(int64_t at, int64_t a, int64_t b) {
+  return std::min((at / a + 1) * a, (at / b + 1) * b);
+}
+
 }  // namespace
 
 LinearShape float8_shape(const Float8Layout& layout, const StoredParts& parts) {
@@ -36,48 +43,81 @@ LinearShape float8_shape(const Float8Layout& layout, const StoredParts& parts) {
   return shape;
 }
 
-void float8_values(const Float8Layout& layout, const StoredParts& parts, std::span<float> values) {
-  const LinearShape shape = float8_shape(layout, parts);
+Float8Codes float8_unpack(const Float8Layout& layout, const StoredParts& parts) {
+  Float8Codes packed;
+  packed.shape = float8_shape(layout, parts);
   const StoredPart& weight = weight_of(parts);
-  require(values.size() == weight.bytes.size(), "float8_values: ", values.size(), " values for ",
-          weight.bytes.size(), " codes");
-  const ScaleGrid scales =
-      read_scales(parts, layout.scale_name, {"F32", "BF16", "F16"}, shape, layout.block);
+  packed.dtype = weight.dtype->name;
+  packed.codes.resize(weight.bytes.size());
+  std::memcpy(packed.codes.data(), weight.bytes.data(), weight.bytes.size());
+  packed.scales =
+      read_scales(parts, layout.scale_name, {"F32", "BF16", "F16"}, packed.shape, layout.block);
+  return packed;
+}
+
+void float8_values(const Float8Layout& layout, const StoredParts& parts, std::span<float> values) {
+  const Float8Codes packed = float8_unpack(layout, parts);
+  require(values.size() == packed.codes.size(), "float8_values: ", values.size(), " values for ",
+          packed.codes.size(), " codes");
   std::array<float, 256> decoded{};
-  const SmallFloat& format = small_float(weight.dtype->name);
+  const SmallFloat& format = small_float(packed.dtype);
   for (uint32_t bits = 0; bits < decoded.size(); ++bits) decoded.at(bits) = to_float(format, bits);
-  parallel_for(shape.out_features, [&](int64_t o) {
-    for (int64_t i = 0; i < shape.in_features; ++i) {
-      const auto at = static_cast<size_t>(o * shape.in_features + i);
-      values[at] = decoded[static_cast<uint8_t>(weight.bytes[at])] * scales.at(o, i);
+  parallel_for(packed.shape.out_features, [&](int64_t o) {
+    for (int64_t i = 0; i < packed.shape.in_features; ++i) {
+      const auto at = static_cast<size_t>(o * packed.shape.in_features + i);
+      values[at] = decoded[packed.codes[at]] * packed.scales.at(o, i);
     }
   });
 }
 
-OwnedParts float8_pack(const Float8Layout& layout, LinearShape shape, std::span<const float> weight,
-                       std::string_view dtype, std::vector<int64_t> scale_shape) {
+std::optional<ScaleGrid> with_blocks(const ScaleGrid& scales, LinearShape shape, BlockShape block) {
+  const BlockShape size = without_all(shape, block);
+  const auto [rows, cols] = blocks_of(shape, size);
+  const float kNone = std::numeric_limits<float>::quiet_NaN();
+  ScaleGrid result{std::vector<float>(static_cast<size_t>(rows * cols), kNone), size, cols};
+  // One look for each piece that an old and a new block have in common.
+  for (int64_t o = 0; o < shape.out_features; o = next_edge(o, size.rows, scales.block.rows)) {
+    for (int64_t i = 0; i < shape.in_features; i = next_edge(i, size.cols, scales.block.cols)) {
+      float& scale = result.values[static_cast<size_t>(o / size.rows * cols + i / size.cols)];
+      if (std::isnan(scale)) scale = scales.at(o, i);
+      if (scale != scales.at(o, i)) return std::nullopt;
+    }
+  }
+  return result;
+}
+
+OwnedParts float8_parts(std::string_view scale_name, const Float8Codes& packed,
+                        std::vector<int64_t> scale_shape) {
+  OwnedParts parts;
+  parts.push_back(make_part<uint8_t>(
+      "weight", packed.dtype, {packed.shape.out_features, packed.shape.in_features}, packed.codes));
+  parts.push_back(make_part<float>(std::string(scale_name), "F32", std::move(scale_shape),
+                                   packed.scales.values));
+  return parts;
+}
+
+Float8Codes float8_rounded(LinearShape shape, std::span<const float> weight, BlockShape block,
+                           std::string_view dtype) {
   const SmallFloat& format = small_float(dtype);
-  const BlockShape block = without_all(shape, layout.block);
-  ScaleGrid scales{largest_of_blocks(shape, weight, block), block,
-                   blocks_of(shape, block).in_features};
-  for (float& scale : scales.values) {
+  const BlockShape size = without_all(shape, block);
+  Float8Codes packed{
+      shape,
+      std::string(dtype),
+      std::vector<uint8_t>(weight.size()),
+      {largest_of_blocks(shape, weight, size), size, blocks_of(shape, size).in_features}};
+  for (float& scale : packed.scales.values) {
     scale = scale == 0 ? 1.0f : scale / largest(format);
     // Below it the division has no float32 to give.
     scale = std::max(scale, std::numeric_limits<float>::min());
   }
-  std::vector<uint8_t> codes(weight.size());
   parallel_for(shape.out_features, [&](int64_t o) {
     for (int64_t i = 0; i < shape.in_features; ++i) {
       const auto at = static_cast<size_t>(o * shape.in_features + i);
-      codes[at] = static_cast<uint8_t>(from_float(format, weight[at] / scales.at(o, i)));
+      packed.codes[at] =
+          static_cast<uint8_t>(from_float(format, weight[at] / packed.scales.at(o, i)));
     }
   });
-  OwnedParts parts;
-  parts.push_back(
-      make_part<uint8_t>("weight", dtype, {shape.out_features, shape.in_features}, codes));
-  parts.push_back(
-      make_part<float>(layout.scale_name, "F32", std::move(scale_shape), scales.values));
-  return parts;
+  return packed;
 }
 
 }  // namespace assay

@@ -38,11 +38,25 @@ TEST(Float8, MultipliesByTheScaleOfTheTile) {
 // Largest 4.48 a row: the step is 0.01, and every weight a multiple that E4M3 has.
 TEST(Float8, RoundsToTheNearestCodeUnderTheLargestOfARow) {
   const std::vector<float> weight{4.48f, -0.08f, 0.0f, 1.12f, 0, 0, 0, 0};
-  const auto parts = float8_pack({"weight_scale", {1, -1}}, {2, 4}, weight, "F8_E4M3", {2, 1});
+  const auto parts =
+      float8_parts("weight_scale", float8_rounded({2, 4}, weight, {1, -1}, "F8_E4M3"), {2, 1});
   EXPECT_THAT(elements_of<uint8_t>(owned(parts, "weight")),
               ElementsAre(0x7E, 0xD0, 0, 0x6E, 0, 0, 0, 0));
   const auto values = values_of({"weight_scale", {1, -1}}, parts);
   for (size_t i = 0; i < weight.size(); ++i) EXPECT_NEAR(values[i], weight[i], 1e-6);
+}
+
+// Codes stay what they are where every block of the new layout has one scale.
+TEST(Float8, ScalesOfLargerBlocksServeSmallerOnes) {
+  const std::vector<float> weight{4.48f, -0.08f, 0.0f, 1.12f, 1, 2, 3, 4};
+  const auto tensor = float8_rounded({2, 4}, weight, {-1, -1}, "F8_E4M3");
+  const auto rows = with_blocks(tensor.scales, tensor.shape, {1, -1});
+  ASSERT_TRUE(rows);
+  EXPECT_THAT(rows->values, ElementsAre(tensor.scales.values[0], tensor.scales.values[0]));
+  EXPECT_EQ(with_blocks(*rows, tensor.shape, {-1, -1})->values, tensor.scales.values);
+  const auto by_row = float8_rounded({2, 4}, weight, {1, -1}, "F8_E4M3");
+  EXPECT_FALSE(with_blocks(by_row.scales, by_row.shape, {128, 128}));
+  EXPECT_TRUE(with_blocks(by_row.scales, by_row.shape, {1, 2}));
 }
 
 // The worked example of the NVFP4 layout: largest of the tensor 1, of the group 1.

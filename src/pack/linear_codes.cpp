@@ -27,8 +27,7 @@ struct Packer {
 
   OwnedParts operator()(const BitsAndBytesLayout& layout) const {
     if (layout.is_four_bit) return four_bit_pack(as<FourBitCodes>());
-    const auto& rows = as<RowCodes>();
-    return int8_pack(rows.shape, rows.codes, rows.absmax);
+    return int8_pack(as<RowCodes>());
   }
 
   OwnedParts operator()(const Float8Layout& layout) const {
@@ -37,7 +36,7 @@ struct Packer {
     if (layout.block != BlockShape{-1, -1}) {
       scale_shape = {blocks.out_features, blocks.in_features};
     }
-    return float8_pack(layout, shape, weight, "F8_E4M3", std::move(scale_shape));
+    return float8_parts(layout.scale_name, float8_codes(layout.block), std::move(scale_shape));
   }
 
   OwnedParts operator()(const CompressedTensorsLayout& layout) const {
@@ -56,6 +55,19 @@ struct Packer {
  private:
   [[noreturn]] static void not_written() {
     fail(ErrorKind::kInternal, "pack_linear: a layout that is read only");
+  }
+
+  Float8Codes float8_codes(BlockShape block) const {
+    constexpr std::string_view kDtype = "F8_E4M3";
+    const auto* there = std::get_if<Float8Codes>(&codes);
+    if (there == nullptr || there->dtype != kDtype) {
+      return float8_rounded(shape, weight, block, kDtype);
+    }
+    auto scales = with_blocks(there->scales, shape, block);
+    if (!scales) return float8_rounded(shape, weight, block, kDtype);
+    Float8Codes same = *there;
+    same.scales = std::move(*scales);
+    return same;
   }
 
   OwnedParts dense_parts(const CompressedTensorsLayout& layout) const {
@@ -77,21 +89,65 @@ struct Packer {
     return parts;
   }
 
-  // Rows of 8-bit codes are a grid of one group a row, as well.
   GridCodes integers() const {
-    if (!std::holds_alternative<RowCodes>(codes)) return as<GridCodes>();
-    const auto& rows = as<RowCodes>();
-    GridCodes grid = GridCodes::sized(rows.shape, 8, -1);
-    std::ranges::transform(rows.codes, grid.codes.begin(),
-                           [](int8_t code) { return static_cast<uint8_t>(code + 128); });
-    std::ranges::transform(rows.absmax, grid.scales.begin(),
-                           [](float absmax) { return absmax / 127; });
-    std::ranges::fill(grid.zeros, 128.0f);
-    return grid;
+    const auto* rows = std::get_if<RowCodes>(&codes);
+    return rows == nullptr ? as<GridCodes>() : grid_of_rows(*rows);
   }
 };
 
+LinearCodes codes_in(const GptqLayout& layout, const StoredParts& parts) {
+  return gptq_unpack(layout, parts);
+}
+LinearCodes codes_in(const MarlinLayout& layout, const StoredParts& parts) {
+  return marlin_unpack(layout, parts);
+}
+LinearCodes codes_in(const AwqLayout& layout, const StoredParts& parts) {
+  return awq_unpack(layout, parts);
+}
+LinearCodes codes_in(const HqqLayout& layout, const StoredParts& parts) {
+  return hqq_unpack(layout, parts);
+}
+LinearCodes codes_in(const Float8Layout& layout, const StoredParts& parts) {
+  return float8_unpack(layout, parts);
+}
+LinearCodes codes_in(const BitsAndBytesLayout& layout, const StoredParts& parts) {
+  if (layout.is_four_bit) return four_bit_unpack(parts);
+  return int8_unpack(parts);
+}
+LinearCodes codes_in(const CompressedTensorsLayout& layout, const StoredParts& parts) {
+  if (layout.sparsity != SparseFormat::kNone) return std::monostate();
+  if (const auto* integer = std::get_if<CtInteger>(&layout.weights)) {
+    return ct_integer_unpack(*integer, parts);
+  }
+  if (const auto* float8 = std::get_if<Float8Layout>(&layout.weights)) {
+    return float8_unpack(*float8, parts);
+  }
+  if (const auto* marlin = std::get_if<Marlin24Layout>(&layout.weights)) {
+    return marlin_24_unpack(*marlin, parts);
+  }
+  return std::monostate();
+}
+
+template <class Layout>
+int64_t group_size_in(const Layout& layout) {
+  if constexpr (requires { layout.group_size; }) return layout.group_size;
+  return -1;
+}
+int64_t group_size_in(const CompressedTensorsLayout& layout) {
+  if (const auto* integer = std::get_if<CtInteger>(&layout.weights)) return integer->block.cols;
+  if (const auto* marlin = std::get_if<Marlin24Layout>(&layout.weights)) return marlin->group_size;
+  return -1;
+}
+
 }  // namespace
+
+LinearCodes linear_codes(const PackedLayout& layout, const StoredParts& parts) {
+  return std::visit([&](const auto& l) { return codes_in(l, parts); }, layout);
+}
+
+int64_t group_size_of(const PackedLayout& layout) {
+  return std::visit([](const auto& l) { return group_size_in(l); }, layout);
+}
 
 OwnedParts pack_linear(const PackedLayout& layout, const LinearCodes& codes, LinearShape shape,
                        std::span<const float> weight, std::string_view dtype) {

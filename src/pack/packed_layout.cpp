@@ -161,7 +161,7 @@ void values_of(const AwqLayout& layout, const StoredParts& parts, std::span<floa
 void values_of(const BitsAndBytesLayout& layout, const StoredParts& parts,
                std::span<float> values) {
   if (layout.is_four_bit) return four_bit_values(four_bit_unpack(parts), values);
-  grid_values(int8_unpack(parts), values);
+  grid_values(grid_of_rows(int8_unpack(parts)), values);
 }
 void values_of(const CompressedTensorsLayout& layout, const StoredParts& parts,
                std::span<float> values) {
