@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -11,6 +12,7 @@
 #include <sstream>
 
 #include "base/json.h"
+#include "command.h"
 #include "model/tiny_model.h"
 
 namespace assay {
@@ -168,6 +170,26 @@ TEST_F(ScoreCommand, RefusesFlagsItCannotHonour) {
   EXPECT_EQ(score("", "--batch_tokens 0").exit_code, 2);
   EXPECT_EQ(score("", "--batchtokens 5").exit_code, 2);
   EXPECT_EQ(score("").exit_code, 0);  // no line, no answer
+}
+
+// Pages of a file that was cut are no memory any more: reading them is a signal, not an error.
+TEST_F(ScoreCommand, AFileThatBecomesShorterEndsInOneLine) {
+  const auto victim = folder_ / "victim";
+  std::filesystem::copy(folder_ / "model", victim, std::filesystem::copy_options::recursive);
+  std::ofstream(folder_ / "cut.sh")
+      << "cd " << folder_.string() << "; mkfifo questions\n"
+      << ASSAY_BINARY << " score victim --input - < questions 2> errors & pid=$!\n"
+      << "exec 3> questions\n"
+      << "until grep -q victim/model.safetensors /proc/$pid/maps; do sleep 0.05; done\n"
+      << "truncate -s 4096 victim/model.safetensors\n"
+      << R"(echo '{"id": 1, "context": "the cat", "continuation": " sat"}' >&3)"
+      << "\n"
+      << "exec 3>&-; wait $pid; echo $?\n";
+  const auto ended = run_command("bash " + (folder_ / "cut.sh").string());
+  EXPECT_EQ(ended.text, "2\n") << text_of(folder_ / "errors");
+  const std::string errors = text_of(folder_ / "errors");
+  EXPECT_NE(errors.find("victim/model.safetensors: "), std::string::npos) << errors;
+  EXPECT_EQ(std::ranges::count(errors, '\n'), 1) << errors;
 }
 
 }  // namespace

@@ -1,12 +1,17 @@
 // argv becomes a command, an error becomes an exit code; nothing else happens here.
 
+#include <signal.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
 
 #include "app/commands.h"
 #include "base/error.h"
+#include "base/mapped_file.h"
 
 namespace {
 
@@ -50,9 +55,30 @@ int guarded_run(int argc, char** argv) try {
   return kInternal;
 }
 
+// A mapped file that another program shortens while it is read: one line and the exit code of bad
+// input, by what a signal handler may call.
+void end_on_lost_file(int /*signal*/, siginfo_t* info, void* /*context*/) {
+  const char* path = assay::path_of_mapping(info->si_addr);
+  const auto print = [](const char* text) {
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text, std::strlen(text));
+  };
+  print("assay: ");
+  print(path == nullptr ? "a file" : path);
+  print(": became shorter, or could not be read, while it was in use\n");
+  std::_Exit(kBadInput);
+}
+
+void watch_mapped_files() {
+  struct sigaction action {};
+  action.sa_sigaction = end_on_lost_file;
+  action.sa_flags = SA_SIGINFO;
+  ::sigaction(SIGBUS, &action, nullptr);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  watch_mapped_files();
   const int code = guarded_run(argc, argv);
   std::cout.flush();
   std::fflush(nullptr);

@@ -117,6 +117,32 @@ TEST(MappedFile, OutlivesTheNameAndMapsEmptyFiles) {
   EXPECT_THAT(MappedFile::open(folder / "empty")->bytes(), IsEmpty());
 }
 
+TEST(MappedFile, NoticesThatItWasWrittenTo) {
+  const auto file = fresh_folder() / "a";
+  write_file_atomic(file, "abc");
+  const auto mapped = MappedFile::open(file);
+  mapped->require_unchanged();
+  write_file_atomic(file, "abcd");  // another file under this name
+  mapped->require_unchanged();
+  const auto second = MappedFile::open(file);
+  std::filesystem::resize_file(file, 2);
+  EXPECT_THAT(message_of([&] { second->require_unchanged(); }),
+              HasSubstr("was changed while it was read"));
+}
+
+TEST(MappedFile, KnowsItsAddresses) {
+  const auto file = fresh_folder() / "a";
+  write_file_atomic(file, "abc");
+  const std::byte* inside = nullptr;
+  {
+    const auto mapped = MappedFile::open(file);
+    inside = mapped->bytes().data() + 2;
+    EXPECT_STREQ(path_of_mapping(inside), file.c_str());
+    EXPECT_EQ(path_of_mapping(inside + 1), nullptr);
+  }
+  EXPECT_EQ(path_of_mapping(inside), nullptr);
+}
+
 // FIPS 180-4 examples: "abc", the empty message, and 10^6 times 'a'.
 TEST(Sha256, MatchesThePublishedExamples) {
   EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");

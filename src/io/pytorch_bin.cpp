@@ -169,9 +169,7 @@ std::vector<PytorchFile> open_pytorch_folder(const std::filesystem::path& folder
   const auto index_json = read_file(index_path);
   return in_context(index_path.string(), [&] {
     const auto weight_map = parse_shard_index(index_json);
-    std::set<std::string> names;
-    for (const auto& [tensor, name] : weight_map) names.insert(name);
-    for (const auto& name : names) {
+    for (const auto& name : shard_names(folder, weight_map)) {
       files.push_back(open_pytorch_bin(folder / name));
       std::vector<std::string_view> tensors;
       for (const auto& tensor : files.back().tensors) tensors.push_back(tensor.name);

@@ -124,10 +124,8 @@ std::vector<SafetensorsFile> open_safetensors_folder(const std::filesystem::path
   const auto index_json = read_file(index_path);
   return in_context(index_path.string(), [&] {
     const auto weight_map = parse_shard_index(index_json);
-    std::set<std::string> names;
-    for (const auto& [tensor, name] : weight_map) names.insert(name);
     std::vector<SafetensorsFile> files;
-    for (const auto& name : names) {
+    for (const auto& name : shard_names(folder, weight_map)) {
       files.push_back(open_safetensors(folder / name));
       std::vector<std::string_view> tensors;
       for (const auto& tensor : files.back().header.tensors) tensors.push_back(tensor.name);

@@ -292,6 +292,29 @@ TEST(Sharding, ReadsTheFilesOfTheIndexAndChecksBothWays) {
       HasSubstr("'d' is not in model-00002"));
 }
 
+TEST(Sharding, NamesTheFilesThatAreNotThere) {
+  const auto folder = fresh_folder();
+  write_shard(folder / "model-00002-of-00003.safetensors", {"b"});
+  write_file_atomic(folder / "model.safetensors.index.json",
+                    R"({"weight_map":{"a":"model-00001-of-00003.safetensors",)"
+                    R"("b":"model-00002-of-00003.safetensors",)"
+                    R"("c":"model-00003-of-00003.safetensors",)"
+                    R"("d":"model-00003-of-00003.safetensors"}})");
+  EXPECT_THAT(
+      message_of([&] { open_safetensors_folder(folder); }, ErrorKind::kBadInput),
+      AllOf(HasSubstr("index.json"), HasSubstr("2 of 3 files are not there, with 3 of 4 tensors: "
+                                               "model-00001-of-00003.safetensors, model-00003")));
+}
+
+TEST(Sharding, TotalSizeIsReadWhereItIsACount) {
+  EXPECT_EQ(stated_total_size(R"({"metadata":{"total_size":12},"weight_map":{}})"), 12u);
+  for (const char* none :
+       {R"({"weight_map":{}})", R"({"metadata":3})", R"({"metadata":{"total_size":-1}})",
+        R"({"metadata":{"total_size":"12"}})"}) {
+    EXPECT_FALSE(stated_total_size(none)) << none;
+  }
+}
+
 TEST(Sharding, RefusesBadIndexes) {
   const auto index = [](std::string_view json) {
     return message_of([&] { parse_shard_index(json); });

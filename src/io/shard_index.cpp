@@ -30,6 +30,31 @@ std::map<std::string, std::string> parse_shard_index(std::string_view index_json
   return files;
 }
 
+std::optional<uint64_t> stated_total_size(std::string_view index_json) {
+  const Json index = parse_intact_json(index_json, "the index");
+  const Json metadata = index.value("metadata", Json());
+  const Json total = metadata.is_object() ? metadata.value("total_size", Json()) : Json();
+  if (total.is_number_unsigned()) return total.get<uint64_t>();
+  return std::nullopt;
+}
+
+std::set<std::string> shard_names(const std::filesystem::path& folder,
+                                  const std::map<std::string, std::string>& weight_map) {
+  std::set<std::string> names, missing;
+  for (const auto& [tensor, name] : weight_map) names.insert(name);
+  std::string text;
+  for (const auto& name : names) {
+    if (std::filesystem::exists(folder / name)) continue;
+    missing.insert(name);
+    text += (text.empty() ? "" : ", ") + name;
+  }
+  const auto tensors = std::ranges::count_if(
+      weight_map, [&](const auto& entry) { return missing.contains(entry.second); });
+  require(missing.empty(), missing.size(), " of ", names.size(), " files are not there, with ",
+          tensors, " of ", weight_map.size(), " tensors: ", text);
+  return names;
+}
+
 void check_shard(std::span<const std::string_view> tensors, const std::string& file_name,
                  const std::map<std::string, std::string>& weight_map) {
   const std::set<std::string_view> present(tensors.begin(), tensors.end());

@@ -141,7 +141,9 @@ std::string Checkpoint::input_note() const {
 }
 
 std::vector<std::string> Checkpoint::warnings() const {
-  return packed_warnings(impl_->files.tensors);
+  auto all = packed_warnings(impl_->files.tensors);
+  all.insert(all.begin(), impl_->files.warnings.begin(), impl_->files.warnings.end());
+  return all;
 }
 
 std::optional<kernels::LlmInt8Options> Checkpoint::int8_product() const {

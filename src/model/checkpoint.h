@@ -63,8 +63,8 @@ class Checkpoint {
   std::string description() const;
   bool quantized() const;
 
-  // What a reader of results should know of packed weights ("in 3 linears zero points ..."); reads
-  // their zero points. Mostly empty.
+  // What a reader of results should know: an index whose total_size is not that of its files,
+  // packed weights ("in 3 linears zero points ..."; reads their zero points). Mostly empty.
   std::vector<std::string> warnings() const;
 
   // How the linears are meant to be computed, where not in float32: as its provenance says, or as a

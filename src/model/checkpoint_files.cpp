@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "io/pytorch_bin.h"
 #include "io/safetensors.h"
+#include "io/shard_index.h"
 #include "model/family.h"
 #include "model/file_layout.h"
 #include "model/quantized_folder.h"
@@ -145,12 +146,16 @@ Json read_json(const std::filesystem::path& path) {
   return parse_json(read_file(path), path.string());
 }
 
+bool is_pytorch_folder(const std::filesystem::path& folder) {
+  const auto has = [&](const char* name) { return std::filesystem::exists(folder / name); };
+  return !has("model.safetensors") && !has("model.safetensors.index.json") &&
+         (has("pytorch_model.bin") || has("pytorch_model.bin.index.json"));
+}
+
 // safetensors where there are any; else what torch.save wrote.
 std::vector<StoredTensor> tensors_of_folder(const std::filesystem::path& folder) {
-  const auto has = [&](const char* name) { return std::filesystem::exists(folder / name); };
-  const bool has_safetensors = has("model.safetensors") || has("model.safetensors.index.json");
   std::vector<StoredTensor> all;
-  if (!has_safetensors && (has("pytorch_model.bin") || has("pytorch_model.bin.index.json"))) {
+  if (is_pytorch_folder(folder)) {
     for (const auto& file : open_pytorch_folder(folder)) {
       for (const auto& tensor : file.tensors) all.push_back(stored(file, tensor));
     }
@@ -160,6 +165,21 @@ std::vector<StoredTensor> tensors_of_folder(const std::filesystem::path& folder)
     for (const auto& tensor : file.header.tensors) all.push_back(stored(file, tensor));
   }
   return all;
+}
+
+// Some programs count shared tensors twice, or weights before they were packed: no reason to refuse
+// a file, but one to look twice.
+std::vector<std::string> size_warnings(const std::filesystem::path& folder,
+                                       const std::vector<StoredTensor>& all) {
+  const std::string single = is_pytorch_folder(folder) ? "pytorch_model.bin" : "model.safetensors";
+  const auto index = folder / (single + ".index.json");
+  if (std::filesystem::exists(folder / single) || !std::filesystem::exists(index)) return {};
+  const auto stated = stated_total_size(read_file(index));
+  uint64_t bytes = 0;
+  for (const StoredTensor& tensor : all) bytes += tensor.record.stored_bytes;
+  if (!stated || *stated == bytes) return {};
+  return {index.filename().string() + " states a total_size of " + std::to_string(*stated) +
+          " bytes, its files hold " + std::to_string(bytes)};
 }
 
 }  // namespace
@@ -174,6 +194,7 @@ CheckpointFiles read_folder_checkpoint(const std::filesystem::path& folder) {
   const auto provenance = folder / "assay_provenance.json";
   if (std::filesystem::exists(provenance)) files.provenance = read_json(provenance);
   auto all = tensors_of_folder(folder);
+  files.warnings = size_warnings(folder, all);
   files.quantization = read_quantization(folder, config_json);
   return in_context(folder.string(), [&] {
     all = merge_packed(std::move(all), files.quantization);

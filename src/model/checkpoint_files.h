@@ -20,6 +20,7 @@ struct CheckpointFiles {
   std::vector<StoredTensor> tensors;  // sorted by name
   std::optional<GgufFile> gguf;
   std::optional<QuantizationConfig> quantization;  // of a folder that other software quantized
+  std::vector<std::string> warnings;               // of the files, apart from packed weights
   Json provenance;                                 // assay_provenance.json of a folder, or null
 };
 

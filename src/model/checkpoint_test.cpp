@@ -264,6 +264,11 @@ TEST(Checkpoint, ShardsAreOneCheckpoint) {
   write_file_atomic(sharded / "model.safetensors.index.json",
                     Json{{"weight_map", weight_map}}.dump());
   EXPECT_EQ(Checkpoint::open(sharded).weights_hash(), Checkpoint::open(folder).weights_hash());
+  EXPECT_TRUE(Checkpoint::open(sharded).warnings().empty());
+  write_file_atomic(sharded / "model.safetensors.index.json",
+                    Json{{"metadata", {{"total_size", 7}}}, {"weight_map", weight_map}}.dump());
+  EXPECT_THAT(Checkpoint::open(sharded).warnings(),
+              ElementsAre(HasSubstr("states a total_size of 7 bytes, its files hold ")));
 }
 
 TEST(Checkpoint, RefusesTensorsThatAreNotTheModels) {

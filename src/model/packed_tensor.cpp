@@ -23,6 +23,7 @@ at::Tensor decode(const PackedTensor& packed) {
   auto decoded = at::empty({packed.shape.out_features, packed.shape.in_features}, at::kFloat);
   packed_values(packed.layout, packed.parts,
                 {decoded.data_ptr<float>(), static_cast<size_t>(decoded.numel())});
+  for (const auto& [name, mapping] : packed.mappings) mapping->require_unchanged();
   let_go(packed);
   return decoded;
 }

@@ -73,6 +73,7 @@ at::Tensor decode(const StoredTensor& stored) {
   auto tensor = stored.packed
                     ? in_context("tensor '" + name + "'", [&] { return decode(*stored.packed); })
                     : decode_whole(stored, stored.part ? stored.part->shape : stored.record.shape);
+  if (stored.mapping) stored.mapping->require_unchanged();
   if (stored.part) tensor = part_of(tensor, *stored.part);
   if (stored.interleaved_heads > 0)
     tensor = undo_rotary_interleaving(tensor, stored.interleaved_heads);
