@@ -9,7 +9,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "io/gguf.h"
 #include "tokenizer/tokenizer.h"
+#include "tokenizer/tokenizer_to_gguf.h"
 
 namespace assay {
 namespace {
@@ -190,6 +192,19 @@ TEST(TokenizerFromSentencePiece, ReadsLlama2) {
   EXPECT_THAT(tokenizer.encode("  a").ids, ElementsAre(259, 263));
   EXPECT_THAT(tokenizer.encode("</s>x").ids, ElementsAre(1533, 29879, 29958, 29916));
   EXPECT_THAT(tokenizer.encode("\n\n").ids, ElementsAre(29871, 13, 13));
+  // Through a GGUF file it is the same.
+  const auto made = tokenizer_to_gguf(tokenizer, 32000, {});
+  EXPECT_TRUE(made.notes.empty());
+  GgufFile file;
+  for (const auto& [key, value] : made.values) file.values[key] = value;
+  const auto again = tokenizer_from_gguf(file);
+  for (const std::string line :
+       {"hello", "  a", "\n\n", "", "It's 10 o'clock \u4e2d\u6587 \u00e9\u0301\t!",
+        "def f(x):\n    return  x ** 2  # aaaaaaaaaaa"}) {
+    EXPECT_EQ(again.encode(line).ids, tokenizer.encode(line).ids) << line;
+  }
+  EXPECT_EQ(again.adds_bos(), tokenizer.adds_bos());
+  EXPECT_EQ(again.eos_id(), tokenizer.eos_id());
   // A text without spaces is one word of a million bytes; a quadratic loop would take hours.
   const std::string run = "na\u4e2d\u6587x";
   std::string text;

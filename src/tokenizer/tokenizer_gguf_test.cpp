@@ -10,6 +10,7 @@
 #include "io/gguf.h"
 #include "tokenizer/byte_symbols.h"
 #include "tokenizer/tokenizer.h"
+#include "tokenizer/tokenizer_to_gguf.h"
 
 namespace assay {
 namespace {
@@ -131,6 +132,48 @@ TEST(TokenizerFromGguf, ReadsSentencePiece) {
   file.values["tokenizer.ggml.scores"] = std::vector<float>{0};
   EXPECT_EQ(message_of([&] { tokenizer_from_gguf(file); }),
             "tokenizer.ggml.scores: 1 entries for 264 tokens");
+}
+
+// Written and read again: the same ids, and what the file said.
+TEST(TokenizerFromGguf, SentencePieceGoesBackIntoAFile) {
+  for (const bool prefix : {false, true}) {
+    GgufFile file = sentencepiece_gguf();
+    file.values["tokenizer.ggml.add_space_prefix"] = prefix;
+    const auto tokenizer = tokenizer_from_gguf(file);
+    GgufFile written;
+    for (const auto& [key, value] : tokenizer_to_gguf(tokenizer, 266, {}).values) {
+      written.values[key] = value;
+    }
+    EXPECT_EQ(written.values["tokenizer.ggml.model"], GgufValue(std::string("llama")));
+    EXPECT_EQ(written.values["tokenizer.ggml.add_space_prefix"], GgufValue(prefix));
+    const auto texts = written.strings("tokenizer.ggml.tokens");
+    EXPECT_EQ(texts[263], "  ");
+    EXPECT_EQ(texts[265], "[PAD265]");
+    const auto types = written.integers("tokenizer.ggml.token_type");
+    EXPECT_EQ(types[0], 2);
+    EXPECT_EQ(types[2], 6);
+    EXPECT_EQ(types[263], 4);
+    const auto again = tokenizer_from_gguf(written);
+    for (const char* text : {"aab", " aab", "b   a", "\u2581 b", "\u00e9", "abab a b"}) {
+      EXPECT_EQ(again.encode(text).ids, tokenizer.encode(text).ids) << text;
+    }
+  }
+}
+
+// A tokenizer that leaves two pieces apart which scores would join, and one that does more than
+// replace spaces.
+TEST(TokenizerFromGguf, OtherBpeWithBytesIsNotWritten) {
+  Json json = tokenizer_from_gguf(sentencepiece_gguf()).to_tokenizer_json();
+  const auto refusal = [&] {
+    return message_of([&] { tokenizer_to_gguf(tokenizer_from_json(json.dump(), "{}"), 266, {}); });
+  };
+  EXPECT_EQ(refusal(), "no error");
+  const Json merges = json["model"]["merges"];
+  json["model"]["merges"] = Json::array({merges[0]});
+  EXPECT_THAT(refusal(), HasSubstr("a GGUF file would join '\u2581' and 'a', which"));
+  json["model"]["merges"] = merges;
+  json["normalizer"] = {{"type", "Lowercase"}};
+  EXPECT_THAT(refusal(), HasSubstr("replaces spaces and does nothing else"));
 }
 
 // Ids of SentencePiece with the file's pieces (tests/peers/tokenizer_families_parity.py). Of a run
