@@ -4,9 +4,9 @@
 #include <string>
 
 #include "app/commands.h"
+#include "base/error.h"
 #include "model/checkpoint.h"
 #include "model/inspect.h"
-#include "model/weight_difference.h"
 
 namespace assay::app {
 
@@ -24,13 +24,13 @@ void add_inspect_command(CLI::App& program) {
                       "the checkpoint that it was made of: how far every tensor is from it");
   command->add_flag("--json", arguments->json, "one JSON object instead of text");
   command->callback([arguments] {
-    const auto path = resolve_model(arguments->model);
-    const auto inspection = inspect(path);
-    std::optional<WeightDifference> difference;
-    if (!arguments->against.empty()) {
-      difference = weight_difference(Checkpoint::open(path),
-                                     Checkpoint::open(resolve_model(arguments->against)));
-    }
+    std::optional<Checkpoint> base;
+    if (!arguments->against.empty()) base = Checkpoint::open(resolve_model(arguments->against));
+    const auto inspection =
+        inspect(resolve_model(arguments->model), {.against = base ? &*base : nullptr});
+    const auto& difference = inspection.difference;
+    require(!difference || !difference->tensors.empty(), "no tensor is in both ",
+            inspection.description, " and ", arguments->against);
     if (!arguments->json) {
       std::cout << inspection_to_text(inspection) << (difference ? to_text(*difference) : "");
       return;

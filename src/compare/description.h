@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +47,36 @@ struct LayerDescription {
   double error = NAN;  // ||W - W'||_F / ||W||_F of its weight
 };
 
+// What was counted in the decoded tensors of one role, of all layers.
+struct RoleInspection {
+  std::string role;  // "self_attn.q_proj", "norm", "embed_tokens"
+  int64_t num_tensors = 0;
+  int64_t weights = 0;
+  std::string stored;           // types: "BF16", "Q4_1+Q6_K"
+  double bits = NAN;            // stored, per weight, scales included
+  double zeros = NAN;           // share of exact zeros
+  double groups_2_4 = NAN;      // share of aligned groups of 4 inputs with at most 2 non-zeros
+  double relative_error = NAN;  // ||W - base||_F / ||base||_F of those that both have
+};
+
+struct TensorError {
+  std::string tensor;
+  double relative_error = NAN;
+  double max_error = NAN;  // largest |w - base|
+};
+
+// What was counted in the file of an arm (model/inspect.h), in short.
+struct FileInspection {
+  std::string format;  // "folder: float32"
+  int64_t stored_bytes = 0;
+  RoleInspection linears;  // of the blocks, all roles together
+  std::vector<RoleInspection> roles;
+  std::vector<TensorError> worst;         // of the arm against the base; largest first
+  std::vector<std::string> not_compared;  // not in both, or of another shape
+  std::vector<std::string> warnings;      // of packed weights
+  std::vector<std::string> findings;      // what contradicts itself
+};
+
 struct VariantDescription {
   std::string name;  // in the order of StudyAnswers::variants
   std::string method;
@@ -56,20 +87,23 @@ struct VariantDescription {
   std::string weights_hash;
   std::vector<LayerDescription> layers;
   std::vector<std::string> notes;  // what a reader must know: fallbacks, how linears compute
+  std::optional<FileInspection> inspection;
 };
 
 Json to_json(const ReferenceDescription& reference);
 Json to_json(const ModelDescription& model);
 Json to_json(const TokenizerDescription& tokenizer);
 Json to_json(const TaskDescription& task);
+Json to_json(const FileInspection& inspection);
 Json to_json(const VariantDescription& variant);
 
 // The inverse of each. Error(kBadInput) names `where` and the key that is missing or of another
-// type.
+// type. A variant of a file that was written before there were inspections has none.
 ReferenceDescription reference_description(const Json& json, std::string_view where);
 ModelDescription model_description(const Json& json, std::string_view where);
 TokenizerDescription tokenizer_description(const Json& json, std::string_view where);
 TaskDescription task_description(const Json& json, std::string_view where);
+FileInspection file_inspection(const Json& json, std::string_view where);
 VariantDescription variant_description(const Json& json, std::string_view where);
 
 }  // namespace assay

@@ -293,10 +293,32 @@ Json example_of_the_page() {
   return Json::parse(text.substr(begin, text.find("```", begin) - begin));
 }
 
+FileInspection inspection() {
+  FileInspection file;
+  file.format = "folder: float32";
+  file.stored_bytes = 512;
+  file.linears = {.role = "block linears",
+                  .num_tensors = 7,
+                  .weights = 128,
+                  .stored = "F32",
+                  .bits = 32,
+                  .zeros = 0.25,
+                  .groups_2_4 = 0.5,
+                  .relative_error = INFINITY};
+  file.roles = {file.linears};
+  file.worst = {{.tensor = "w", .relative_error = 0.1, .max_error = 2}};
+  file.not_compared = {"x"};
+  file.warnings = {"damaged"};
+  file.findings = {"y: every weight is zero"};
+  return file;
+}
+
 StudyDescription description() {
   StudyDescription d;
   d.study = "demo";
   d.reference = {.text = "dequantized Q4_1, not the published model", .quantized = true};
+  d.base_inspection = inspection();
+  d.base_inspection->worst.clear();  // a base differs from nothing
   d.calibration.emplace();
   d.calibration->source = "text:x";
   d.calibration->overlap = {{"stereoqa", Overlap{10, 8, {1}}}};
@@ -308,6 +330,7 @@ StudyDescription description() {
     v.name = name;
     v.settings = {{"bits", 3}, {"group_size", 64}};
     v.layers.emplace_back();
+    v.inspection = inspection();
     d.variants.push_back(v);
   }
   d.self_test = {{"batch invariance", true, "0 of 64 results differ"}};
@@ -323,6 +346,27 @@ TEST(SummaryJson, HasTheKeysOfItsPage) {
   collect_keys(json, "", keys);
   collect_keys(example_of_the_page(), "", documented);
   EXPECT_EQ(keys, documented);
+}
+
+TEST(FileInspection, IsReadAsItWasWritten) {
+  const Json json = to_json(inspection());
+  EXPECT_TRUE(json["linears"]["relative_error"].is_null());  // not finite
+  EXPECT_EQ(to_json(file_inspection(json, "file")).dump(), json.dump());
+  VariantDescription described;
+  described.name = "v";
+  described.inspection = inspection();
+  Json variant = to_json(described);
+  EXPECT_EQ(to_json(variant_description(variant, "file")).dump(), variant.dump());
+  variant.erase("inspection");  // as before there were any
+  EXPECT_FALSE(variant_description(variant, "file").inspection);
+  variant["inspection"] = json;
+  variant["inspection"]["linears"].erase("zeros");
+  try {
+    variant_description(variant, "file");
+    ADD_FAILURE() << "nothing thrown";
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(), "file: inspection: missing key 'zeros'");
+  }
 }
 
 TEST(SummaryJson, HoldsWhatTheComparisonFound) {

@@ -227,6 +227,8 @@ Json summary_json(const StudyDescription& description, const StudyAnswers& study
   json["policy"] = {
       {"name", policy.name}, {"hash", policy_hash(policy)}, {"outcomes", to_json(policy)}};
   json["model"] = to_json(description.model);
+  json["base_inspection"] =
+      description.base_inspection ? to_json(*description.base_inspection) : Json();
   json["tokenizer"] = to_json(description.tokenizer);
   json["calibration"] = description.calibration ? to_json(*description.calibration) : Json();
   json["tasks"] = Json::array();

@@ -37,6 +37,7 @@ struct StudyDescription {
   ReferenceDescription reference;
   ModelDescription model;
   TokenizerDescription tokenizer;
+  std::optional<FileInspection> base_inspection;
   std::optional<CalibrationDescription> calibration;
   std::vector<TaskDescription> tasks;
   std::vector<VariantDescription> variants;

@@ -6,6 +6,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <set>
 #include <string_view>
 
 #include "base/error.h"
@@ -49,6 +50,7 @@ std::string group_of(const std::string& name) {
 struct TensorCounts {
   TensorFacts facts;
   int64_t magnitudes = 0;
+  std::optional<TensorDifference> difference;
 };
 
 // Their mean, and the root of their mean square.
@@ -64,7 +66,8 @@ void measure_(const float* data, int64_t count, TensorFacts& facts) {
   facts.rms = std::sqrt(squares / n);
 }
 
-TensorCounts count_tensor(const Checkpoint& checkpoint, const TensorRecord& record) {
+TensorCounts count_tensor(const Checkpoint& checkpoint, const TensorRecord& record,
+                          const InspectOptions& options) {
   const auto tensor = checkpoint.tensor_as_stored(record.name);
   const int64_t columns = tensor.dim() == 0 ? 1 : tensor.size(-1);
   const auto* data = tensor.const_data_ptr<float>();
@@ -72,17 +75,28 @@ TensorCounts count_tensor(const Checkpoint& checkpoint, const TensorRecord& reco
   result.facts.name = record.name;
   result.facts.counts = count_weights(data, columns == 0 ? 0 : tensor.numel() / columns, columns);
   measure_(data, tensor.numel(), result.facts);
-  if (is_block_linear(record.name)) result.magnitudes = count_magnitudes(data, tensor.numel());
+  if (options.magnitudes && is_block_linear(record.name))
+    result.magnitudes = count_magnitudes(data, tensor.numel());
+  if (options.against != nullptr) {
+    result.difference =
+        tensor_difference(record.name, tensor, options.against->tensor_as_stored(record.name));
+  }
   return result;
 }
 
 // Counts of all tensors, a tensor at a time on every core.
-std::vector<TensorCounts> count_all(const Checkpoint& checkpoint) {
+std::vector<TensorCounts> count_all(const Checkpoint& checkpoint, const InspectOptions& options,
+                                    const std::vector<std::string>& alone) {
+  const std::set<std::string_view> not_compared(alone.begin(), alone.end());
+  InspectOptions without_base = options;
+  without_base.against = nullptr;
   const auto& tensors = checkpoint.tensors();
   std::vector<TensorCounts> counts(tensors.size());
   parallel_for(static_cast<int64_t>(tensors.size()), [&](int64_t i) {
     const auto index = static_cast<size_t>(i);
-    counts[index] = count_tensor(checkpoint, tensors[index]);
+    const TensorRecord& record = tensors[index];
+    const bool is_alone = not_compared.contains(record.name);
+    counts[index] = count_tensor(checkpoint, record, is_alone ? without_base : options);
   });
   return counts;
 }
@@ -108,6 +122,11 @@ void add(TensorGroup& group, const TensorRecord& record, const TensorCounts& cou
   group.most_magnitudes = std::max(group.most_magnitudes, counted.magnitudes);
   if (counts.non_finite > 0) group.non_finite_tensors.push_back(record.name);
   add(group.counts, counts);
+  if (counted.difference) {
+    ++group.num_compared;
+    group.error_squares += counted.difference->error_squares;
+    group.base_squares += counted.difference->base_squares;
+  }
 }
 
 std::vector<TensorGroup> group_tensors(const Checkpoint& checkpoint,
@@ -209,20 +228,36 @@ int64_t count_magnitudes(const float* data, int64_t count) {
   return distinct;
 }
 
-Inspection inspect(const std::filesystem::path& path) {
-  const auto checkpoint = Checkpoint::open(path);
+Inspection inspect(const Checkpoint& checkpoint, const InspectOptions& options) {
   Inspection result;
-  result.path = path.string();
   result.description = checkpoint.description();
-  result.weights_hash = checkpoint.weights_hash();
   result.warnings = checkpoint.warnings();
   result.config = checkpoint.config();
-  const auto counts = count_all(checkpoint);
+  if (options.against != nullptr) {
+    result.difference =
+        WeightDifference{.base = options.against->description(),
+                         .tensors = {},
+                         .not_compared = not_comparable(checkpoint, *options.against)};
+  }
+  const auto counts =
+      count_all(checkpoint, options,
+                result.difference ? result.difference->not_compared : std::vector<std::string>());
   result.groups = group_tensors(checkpoint, counts);
-  for (const TensorCounts& counted : counts) result.tensors.push_back(counted.facts);
+  for (const TensorCounts& counted : counts) {
+    result.tensors.push_back(counted.facts);
+    if (counted.difference) result.difference->tensors.push_back(*counted.difference);
+  }
   result.tokenizer = tokenizer_facts(checkpoint);
   result.provenance = checkpoint.provenance();
   result.findings = find_faults(result);
+  return result;
+}
+
+Inspection inspect(const std::filesystem::path& path, const InspectOptions& options) {
+  const auto checkpoint = Checkpoint::open(path);
+  Inspection result = inspect(checkpoint, options);
+  result.path = path.string();
+  result.weights_hash = checkpoint.weights_hash();
   return result;
 }
 

@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
 #include "model/checkpoint.h"
+#include "model/weight_difference.h"
 
 namespace assay {
 
@@ -40,6 +42,10 @@ struct TensorGroup {
   bool linear = false;                                 // of a block: the unit of compression
   int64_t fewest_magnitudes = 0, most_magnitudes = 0;  // over the tensors of a linear group
   std::vector<std::string> non_finite_tensors;         // by name
+  // Of the tensors that were compared with those of another checkpoint, sums as in
+  // TensorDifference.
+  int64_t num_compared = 0;
+  double error_squares = 0, base_squares = 0;
 };
 
 // One tensor.
@@ -55,13 +61,22 @@ struct Inspection {
   ModelConfig config;
   std::vector<TensorGroup> groups;   // in the order of the data flow
   std::vector<TensorFacts> tensors;  // by name
+  std::optional<WeightDifference> difference;
   Json tokenizer;  // kind, vocab_size, BOS and EOS; or {"error": why it cannot be read}
   Json provenance;
   std::vector<std::string> findings;  // model/findings.h
 };
 
-// Decodes every tensor once, two or so at a time.
-Inspection inspect(const std::filesystem::path& path);
+struct InspectOptions {
+  const Checkpoint* against = nullptr;  // what it was made of, for Inspection::difference
+  bool magnitudes = true;               // count them too, with a table of 16 bytes a weight
+};
+
+// Decodes every tensor once, one (and its like in `against`) at a time on every core. path and
+// weights_hash stay empty.
+Inspection inspect(const Checkpoint& checkpoint, const InspectOptions& options = {});
+// The same with both.
+Inspection inspect(const std::filesystem::path& path, const InspectOptions& options = {});
 
 Json inspection_to_json(const Inspection& inspection);
 std::string inspection_to_text(const Inspection& inspection);

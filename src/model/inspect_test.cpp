@@ -15,7 +15,6 @@
 #include "model/export.h"
 #include "model/findings.h"
 #include "model/tiny_model.h"
-#include "model/weight_difference.h"
 
 namespace assay {
 namespace {
@@ -187,14 +186,22 @@ TEST(WeightDifference, IsCountedTensorByTensor) {
         if (name == "model.norm.weight") w[0] += 3;
         return w;
       }));
-  const auto difference = weight_difference(changed, base);
+  const auto inspection = inspect(changed, {.against = &base, .magnitudes = false});
+  const WeightDifference& difference = inspection.difference.value();
   const auto norm =
       std::ranges::find(difference.tensors, "model.norm.weight", &TensorDifference::name);
   ASSERT_NE(norm, difference.tensors.end());
   EXPECT_EQ(norm->changed, 1);
   EXPECT_NEAR(norm->max_error, 3, 1e-6);
   const double length = base.tensor("model.norm.weight").norm().item<double>();
-  EXPECT_NEAR(norm->relative_error, 3 / length, 1e-6);
+  EXPECT_NEAR(relative_error(*norm), 3 / length, 1e-6);
+  // Of the nine norms the four of two more layers have no like; one of the other five changed.
+  const auto& norms = group(inspection, "norm");
+  EXPECT_EQ(norms.num_tensors, 9);
+  EXPECT_EQ(norms.num_compared, 5);
+  EXPECT_NEAR(norms.error_squares, 9, 1e-5);
+  EXPECT_EQ(group(inspection, "mlp.up_proj").error_squares, 0);
+  EXPECT_EQ(group(inspection, "mlp.up_proj").most_magnitudes, 0);  // not asked for
   EXPECT_LT(norm->cosine, 1);
   EXPECT_EQ(difference.not_compared.size(), 18u);  // two more layers of nine tensors
   for (const TensorDifference& t : difference.tensors) {
@@ -202,6 +209,22 @@ TEST(WeightDifference, IsCountedTensorByTensor) {
   }
   EXPECT_THAT(to_text(difference), HasSubstr("not compared: model.layers.2."));
   EXPECT_EQ(to_json(difference)["tensors"].size(), difference.tensors.size());
+}
+
+// ||(1, 2, 2)|| = 3 off a base of ||(4, 0, 3)|| = 5: 0.6. Nothing changed: 0, whatever the base.
+TEST(TensorDifference, MatchesHandCount) {
+  const auto base = at::tensor({4.0f, 0.0f, 3.0f}), off = at::tensor({1.0f, 2.0f, -2.0f});
+  const auto difference = tensor_difference("w", base + off, base);
+  EXPECT_EQ(difference.changed, 3);
+  EXPECT_DOUBLE_EQ(difference.error_squares, 9);
+  EXPECT_DOUBLE_EQ(difference.base_squares, 25);
+  EXPECT_DOUBLE_EQ(difference.max_error, 2);
+  EXPECT_DOUBLE_EQ(difference.cosine, (5 * 4 + 1 * 3) / (std::sqrt(25.0 + 4 + 1) * 5));
+  EXPECT_DOUBLE_EQ(relative_error(difference), 0.6);
+  const auto zero = at::zeros({3});
+  EXPECT_EQ(relative_error(tensor_difference("w", zero, zero)), 0);
+  EXPECT_EQ(relative_error(tensor_difference("w", base, zero)), INFINITY);
+  EXPECT_THROW(tensor_difference("w", base, at::zeros({4})), Error);
 }
 
 TEST(Inspect, RecountsSparsityAndPatterns) {

@@ -8,55 +8,52 @@
 #include <map>
 
 #include "base/error.h"
-#include "base/thread_pool.h"
 #include "model/tensor_names.h"
 
 namespace assay {
-namespace {
 
-TensorDifference difference_of(const std::string& name, const at::Tensor& tensor,
-                               const at::Tensor& base) {
+double relative_error(double error_squares, double base_squares) {
+  if (error_squares == 0) return 0;
+  return std::sqrt(error_squares / base_squares);
+}
+
+double relative_error(const TensorDifference& difference) {
+  return relative_error(difference.error_squares, difference.base_squares);
+}
+
+TensorDifference tensor_difference(const std::string& name, const at::Tensor& tensor,
+                                   const at::Tensor& base) {
+  require(tensor.sizes() == base.sizes(), "tensor_difference: ", name, " is ", tensor.sizes(),
+          ", its base ", base.sizes());
   const auto w = tensor.contiguous(), b = base.contiguous();
   const float *x = w.const_data_ptr<float>(), *y = b.const_data_ptr<float>();
   TensorDifference result{.name = name, .weights = w.numel()};
-  double errors = 0, squares = 0, base_squares = 0, products = 0;
+  double squares = 0, products = 0;
   for (int64_t i = 0; i < w.numel(); ++i) {
     const double here = x[i], there = y[i], error = here - there;
     result.changed += error != 0;
     result.max_error = std::max(result.max_error, std::abs(error));
-    errors += error * error;
+    result.error_squares += error * error;
+    result.base_squares += there * there;
     squares += here * here;
-    base_squares += there * there;
     products += here * there;
   }
-  if (base_squares > 0) result.relative_error = std::sqrt(errors / base_squares);
-  const double lengths = std::sqrt(squares * base_squares);
+  const double lengths = std::sqrt(squares * result.base_squares);
   if (lengths > 0) result.cosine = products / lengths;
   return result;
 }
 
-}  // namespace
-
-WeightDifference weight_difference(const Checkpoint& checkpoint, const Checkpoint& base) {
-  WeightDifference result{.base = base.description(), .tensors = {}, .not_compared = {}};
+std::vector<std::string> not_comparable(const Checkpoint& checkpoint, const Checkpoint& base) {
   std::map<std::string, std::vector<int64_t>> base_shapes;
   for (const TensorRecord& record : base.tensors()) base_shapes[record.name] = record.shape;
   std::vector<std::string> names;
   for (const TensorRecord& record : checkpoint.tensors()) {
     const auto found = base_shapes.find(record.name);
-    const bool is_comparable = found != base_shapes.end() && found->second == record.shape;
-    (is_comparable ? names : result.not_compared).push_back(record.name);
+    if (found == base_shapes.end() || found->second != record.shape) names.push_back(record.name);
     if (found != base_shapes.end()) base_shapes.erase(found);
   }
-  for (const auto& [name, shape] : base_shapes) result.not_compared.push_back(name);
-  require(!names.empty(), "no tensor is in both ", checkpoint.description(), " and ", result.base);
-  result.tensors.resize(names.size());
-  parallel_for(static_cast<int64_t>(names.size()), [&](int64_t i) {
-    const auto& name = names[static_cast<size_t>(i)];
-    result.tensors[static_cast<size_t>(i)] =
-        difference_of(name, checkpoint.tensor_as_stored(name), base.tensor_as_stored(name));
-  });
-  return result;
+  for (const auto& [name, shape] : base_shapes) names.push_back(name);
+  return names;
 }
 
 Json to_json(const WeightDifference& difference) {
@@ -65,7 +62,7 @@ Json to_json(const WeightDifference& difference) {
     tensors.push_back({{"tensor", t.name},
                        {"weights", t.weights},
                        {"changed", t.changed},
-                       {"relative_error", t.relative_error},
+                       {"relative_error", relative_error(t)},
                        {"max_error", t.max_error},
                        {"cosine", t.cosine}});
   }
@@ -91,8 +88,9 @@ std::string to_text(const WeightDifference& difference) {
     ++role->num_tensors;
     role->weights += t.weights;
     role->changed += t.changed;
-    role->errors += t.relative_error;
-    const bool is_worse = role->worst == nullptr || t.relative_error > role->worst->relative_error;
+    role->errors += relative_error(t);
+    const bool is_worse =
+        role->worst == nullptr || relative_error(t) > relative_error(*role->worst);
     if (is_worse) role->worst = &t;
   }
   std::string text =
@@ -104,7 +102,7 @@ std::string to_text(const WeightDifference& difference) {
     text +=
         fmt::format("  {:<32}{:>8}{:>10.4f}{:>12.5f}{:>12.5f}  {}\n", role.name, role.num_tensors,
                     changed, role.errors / static_cast<double>(role.num_tensors),
-                    role.worst->relative_error, role.worst->name);
+                    relative_error(*role.worst), role.worst->name);
   }
   for (const std::string& name : difference.not_compared)
     text += "  not compared: " + name + " is not in both in one shape\n";

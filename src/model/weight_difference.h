@@ -1,6 +1,8 @@
 #pragma once
 // How far the weights of a checkpoint are from those of the one that it was made of, tensor by
-// tensor.
+// tensor. inspect() (model/inspect.h) counts it while it has them decoded.
+
+#include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <string>
@@ -14,11 +16,20 @@ namespace assay {
 struct TensorDifference {
   std::string name;
   int64_t weights = 0;
-  int64_t changed = 0;        // that differ at all
-  double relative_error = 0;  // ||w - base||_F / ||base||_F, 0 where both are 0
-  double max_error = 0;       // largest |w - base|
-  double cosine = 1;          // of the two as vectors
+  int64_t changed = 0;       // that differ at all
+  double error_squares = 0;  // sum of (w - base)^2
+  double base_squares = 0;   // sum of base^2
+  double max_error = 0;      // largest |w - base|
+  double cosine = 1;         // of the two as vectors
 };
+
+// ||w - base||_F / ||base||_F: 0 where nothing changed, infinite where the base is all 0.
+double relative_error(double error_squares, double base_squares);
+double relative_error(const TensorDifference& difference);
+
+// Both of one shape, float32.
+TensorDifference tensor_difference(const std::string& name, const at::Tensor& tensor,
+                                   const at::Tensor& base);
 
 struct WeightDifference {
   std::string base;                       // its description
@@ -27,8 +38,9 @@ struct WeightDifference {
   std::vector<std::string> not_compared;
 };
 
-// Two tensors at a time are decoded on every core. Error(kBadInput) when no tensor is in both.
-WeightDifference weight_difference(const Checkpoint& checkpoint, const Checkpoint& base);
+// Names that one of the two alone has, or that have another shape there: the checkpoint's in its
+// order, then the base's.
+std::vector<std::string> not_comparable(const Checkpoint& checkpoint, const Checkpoint& base);
 
 Json to_json(const WeightDifference& difference);
 // A line for each role with its mean error, and its worst layer.

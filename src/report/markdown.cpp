@@ -1,5 +1,7 @@
 #include "report/markdown.h"
 
+#include <algorithm>
+
 #include "report/number_text.h"
 #include "report/text.h"
 
@@ -19,6 +21,33 @@ std::string escaped(std::string_view text) {
     }
   }
   return out;
+}
+
+// One table, and under it what contradicts itself.
+void add_files(const View& view, std::string& out) {
+  const std::vector<InspectedFile> files = inspected_files(view);
+  if (files.empty()) return;
+  out +=
+      "\n## What is in the files\n\nCounted from the decoded weights; bits, zeros, groups and "
+      "error "
+      "of the linears of all blocks.\n\n"
+      "| arm | file | size | bits per weight | zeros | 2:4 groups | relative error | findings |\n"
+      "|---|---|---|---|---|---|---|---|\n";
+  for (const auto& [arm, file] : files) {
+    const RoleInspection& linears = file->linears;
+    const size_t count = file->findings.size();
+    out += "| " + escaped(arm) + " | " + escaped(file->format) + " | " +
+           size_text(static_cast<double>(file->stored_bytes)) + " | " + bits_text(linears.bits) +
+           " | " + percent_text(linears.zeros) + " | " + percent_text(linears.groups_2_4) + " | " +
+           error_text(linears.relative_error) + " | " +
+           (count == 0 ? "none" : "**" + std::to_string(count) + "**") + " |\n";
+  }
+  for (const auto& [arm, file] : files) {
+    const size_t count = file->findings.size(), shown = std::min(count, kFindingsShown);
+    if (count > 0) out += "\n**Findings in " + escaped(arm) + "**\n\n";
+    for (size_t i = 0; i < shown; ++i) out += "- " + escaped(file->findings[i]) + "\n";
+    if (shown < count) out += "- and " + std::to_string(count - shown) + " more\n";
+  }
 }
 
 void add_variant(const View& view, const Variant& variant, std::string& out) {
@@ -65,6 +94,7 @@ std::string markdown_of(const View& view) {
   for (const Variant& v : view.variants) {
     if (!results_of(view, v.name).empty()) add_variant(view, v, out);
   }
+  add_files(view, out);
   return out;
 }
 

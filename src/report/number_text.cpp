@@ -73,6 +73,10 @@ std::string mde_text(const Result& r) {
   return r.is_ratio ? kTimes + number_text(std::exp(r.mde)) : number_text(r.mde);
 }
 
+std::string error_text(double error) {
+  return std::isnan(error) ? kNothing : fmt::format("{:.3g}", error);
+}
+
 std::string p_text(double p) {
   if (std::isnan(p)) return kNothing;
   return p < 0.001 ? "< 0.001" : fixed(p, 3);

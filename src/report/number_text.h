@@ -26,6 +26,7 @@ std::string effect_interval_text(const Result& result);  // "[−0.071, −0.013
 std::string margin_text(const Result& result);           // "0.050", "×1.100"
 std::string mde_text(const Result& result);              // on the same scale
 
+std::string error_text(double error);    // "0.0312", "2.1e-05", "0" of nothing changed
 std::string p_text(double p);            // "0.013", "< 0.001"
 std::string percent_text(double share);  // "50.0 %"
 std::string size_text(double bytes);     // "91.7 MB" (10^6 bytes)

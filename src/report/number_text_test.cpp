@@ -50,6 +50,10 @@ TEST(HarmInMargins, CountsAnyShiftOfASignedBiasAsHarm) {
 TEST(SmallTexts, ReadAsInTheTables) {
   EXPECT_EQ(p_text(0.0004), "< 0.001");
   EXPECT_EQ(p_text(0.0126), "0.013");
+  EXPECT_EQ(error_text(0.031249), "0.0312");
+  EXPECT_EQ(error_text(0.000021), "2.1e-05");
+  EXPECT_EQ(error_text(0), "0");
+  EXPECT_EQ(error_text(kNoNumber), "–");
   EXPECT_EQ(percent_text(0.5), "50.0 %");
   EXPECT_EQ(size_text(91.66e6), "91.7 MB");
   EXPECT_EQ(size_text(13.5e9), "13.50 GB");

@@ -33,16 +33,27 @@ void add_banner(const View& view, Html& html) {
                : Literal("</span></p>\n"));
 }
 
+// Every comparison stands on the base.
+void add_base_findings(const View& view, Html& html) {
+  if (!view.base_file || view.base_file->findings.empty()) return;
+  html << "<p class=\"reference finding\" role=\"note\"><strong>The file of the base contradicts "
+          "itself</strong>: <a href=\"#files\">"
+       << findings_text(*view.base_file) << "</a>.</p>\n";
+}
+
 void add_header(const View& view, Html& html) {
   html << "<header>\n<p class=\"brand\">assay report</p>\n<h1>" << view.study << "</h1>\n"
        << "<p class=\"lede\">What compression did to this model, item by item: base and variants "
           "answered the same "
        << "questions, and every difference below is paired.</p>\n";
   add_banner(view, html);
+  add_base_findings(view, html);
   html << "<nav aria-label=\"Sections\"><ul>"
        << "<li><a href=\"#verdicts\">Verdicts</a></li><li><a href=\"#map\">Heat map</a></li>"
-       << "<li><a href=\"#sizes\">Size and quality</a></li><li><a href=\"#flips\">Flipped "
-          "items</a></li>"
+       << "<li><a href=\"#sizes\">Size and quality</a></li>";
+  if (!inspected_files(view).empty())
+    html << "<li><a href=\"#files\">What is in the files</a></li>";
+  html << "<li><a href=\"#flips\">Flipped items</a></li>"
        << "<li><a href=\"#groups\">Groups</a></li><li><a href=\"#results\">All numbers</a></li>"
        << "<li><a href=\"#method\">Method</a></li><li><a "
           "href=\"#provenance\">Provenance</a></li></ul></nav>\n"
@@ -65,8 +76,8 @@ std::string page_of(const View& view) {
   html << "<body>\n<a class=\"skip\" href=\"#verdicts\">Skip to the verdicts</a>\n";
   add_header(view, html);
   html << "<main>\n";
-  for (const auto add : {add_verdicts, add_heat_map, add_sizes, add_flips, add_groups, add_results,
-                         add_method, add_provenance}) {
+  for (const auto add : {add_verdicts, add_heat_map, add_sizes, add_files, add_flips, add_groups,
+                         add_results, add_method, add_provenance}) {
     add(view, html);
   }
   html << "</main>\n";

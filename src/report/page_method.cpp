@@ -12,12 +12,15 @@ void add_part(const View& view, const std::string& key, Literal heading, Literal
   add_value(*part, html);
 }
 
-// The layers of a variant are many: they stand folded under it.
+// The layers of a variant are many: they stand folded under it. Its file has a section of its own.
 void add_variants(const View& view, Html& html) {
   const auto part = view.summary.find("variants");
   if (part == view.summary.end() || part->empty()) return;
   Json rows = *part;
-  for (Json& row : rows) row.erase("layers");
+  for (Json& row : rows) {
+    row.erase("layers");
+    row.erase("inspection");
+  }
   html
       << "<h3>Variants</h3>\n<p>As compressed, with the hash of the weights that were asked.</p>\n";
   add_value(rows, html);

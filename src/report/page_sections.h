@@ -12,11 +12,16 @@ void add_heat_map(const View& view,
                   Html& html);  // variants x outcomes, coloured by difference over margin
 void add_sizes(const View& view,
                Html& html);  // bits, zeros and bytes against the primary differences
+// What was counted in each arm's file; no section where nothing was.
+void add_files(const View& view, Html& html);
 void add_flips(const View& view, Html& html);    // flipped items side by side
 void add_groups(const View& view, Html& html);   // base, variant and difference by group
 void add_results(const View& view, Html& html);  // every number of every result
 void add_method(const View& view, Html& html);   // policy, tasks, controls, self-test, calibration
 void add_provenance(const View& view, Html& html);  // hashes, settings, versions
+
+// "1 finding", "28 findings"
+std::string findings_text(const FileInspection& file);
 
 // Any JSON value as readable HTML: objects as definition lists, lists of objects as tables.
 void add_value(const Json& value, Html& html);

@@ -21,6 +21,10 @@ void add_facts(const Variant& v, Html& html) {
   html << " · " << bits_text(v.bits) << " bits per weight · " << percent_text(v.sparsity)
        << " zeros · " << size_text(v.size_bytes) << "</p>\n";
   for (const std::string& note : v.notes) html << "<p class=\"facts\">" << note << "</p>\n";
+  if (v.file && !v.file->findings.empty()) {
+    html << "<p class=\"facts finding\"><a href=\"#files\">" << findings_text(*v.file)
+         << "</a> in its file</p>\n";
+  }
 }
 
 void add_card(const View& view, const Variant& v, Html& html) {

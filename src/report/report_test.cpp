@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <sstream>
 
@@ -78,6 +79,28 @@ TEST(View, ReadsTheDocumentedExample) {
   EXPECT_EQ(view.flipped.at(0).changed.prediction, 0);
   EXPECT_EQ(view.num_flipped, 161);
   EXPECT_EQ(overall(view, "rtn-3bit"), "fail");
+  const auto files = inspected_files(view);
+  ASSERT_EQ(files.size(), 2u);
+  EXPECT_EQ(files[0].arm, "base");
+  EXPECT_TRUE(std::isnan(files[0].file->linears.relative_error));
+  EXPECT_EQ(files[1].arm, "rtn-3bit");
+  EXPECT_DOUBLE_EQ(files[1].file->linears.relative_error, 0.137);
+}
+
+// As written before files were inspected.
+TEST(View, ReadsASummaryWithoutInspections) {
+  Json summary = documented_summary();
+  summary.erase("base_inspection");
+  summary["variants"][0].erase("inspection");
+  const View view = view_of_summary(summary);
+  EXPECT_TRUE(inspected_files(view).empty());
+  for (const std::string& text :
+       {page_of(view), markdown_of(view), terminal_table(view, 100, Colours::kNone)}) {
+    EXPECT_THAT(text, Not(HasSubstr("What is in the files")));
+    EXPECT_THAT(text, Not(HasSubstr("#files")));
+    EXPECT_THAT(text, Not(HasSubstr("FINDING")));
+    EXPECT_THAT(text, HasSubstr("rtn-3bit"));
+  }
 }
 
 TEST(View, NamesTheEntryThatIsWrong) {
@@ -99,6 +122,10 @@ TEST(View, NamesTheEntryThatIsWrong) {
   summary = documented_summary();
   summary["variants"][0].erase("name");
   EXPECT_EQ(message_of(summary), "summary: variants[0]: missing key 'name'");
+  summary = documented_summary();
+  summary["variants"][0]["inspection"]["linears"]["zeros"] = "few";
+  EXPECT_EQ(message_of(summary),
+            "summary: variants[0]: inspection: 'zeros' must be a number, got \"few\"");
   summary = documented_summary();
   summary["results"] = 3;
   EXPECT_EQ(message_of(summary), "summary: 'results' must be a list, got number");
@@ -171,6 +198,14 @@ TEST(Markdown, EscapesWhatWouldBeMarkup) {
               HasSubstr("# assay: \\[x\\]\\(javascript:1\\) &lt;b> \\| \\`a\\`  \\# h\n"));
 }
 
+TEST(Markdown, HasATableOfTheFiles) {
+  const std::string markdown = markdown_of(view_of_summary(documented_summary()));
+  EXPECT_THAT(markdown, HasSubstr("| base | SmolLM2-135M-Instruct.Q4\\_1.gguf: decoded Q4\\_1 | "
+                                  "98.1 MB | 5.00 | 0.2 % | 0.4 % | – | none |"));
+  EXPECT_THAT(markdown, HasSubstr(" | 0.137 | **1** |"));
+  EXPECT_THAT(markdown, HasSubstr("**Findings in rtn-3bit**\n\n- model.layers.3.mlp.up\\_proj"));
+}
+
 TEST(TerminalTable, FitsTheWidthAndKeepsColoursApart) {
   const View view = view_of_summary(documented_summary());
   for (const size_t width : {40u, 60u, 100u, 200u}) {
@@ -182,6 +217,15 @@ TEST(TerminalTable, FitsTheWidthAndKeepsColoursApart) {
   }
   EXPECT_THAT(terminal_table(view, 120, Colours::kAnsi),
               HasSubstr("\x1b[31m▼ −0.070 [−0.103, −0.037]\x1b[0m"));
+}
+
+TEST(TerminalTable, EndsWithFindings) {
+  Json summary = documented_summary();
+  summary["base_inspection"]["findings"] = std::vector<std::string>(kFindingsShown + 2, "odd");
+  const std::string table = terminal_table(view_of_summary(summary), 100, Colours::kAnsi);
+  EXPECT_THAT(table, HasSubstr("\x1b[31mFINDING in base: odd\x1b[0m\n"));
+  EXPECT_THAT(table, HasSubstr("FINDING in base: and 2 more, see the report"));
+  EXPECT_THAT(table, HasSubstr("FINDING in rtn-3bit: model.layers.3.mlp.up_proj.weight: its mean"));
 }
 
 TEST(TerminalTable, LetsNoEscapeSequenceThrough) {
@@ -199,6 +243,25 @@ TEST(Page, SaysWhatTheSummarySays) {
   EXPECT_THAT(page, HasSubstr("I saw ..."));
   EXPECT_THAT(page, HasSubstr("0 of 64 results differ"));
   EXPECT_THAT(page, HasSubstr("Nothing here is a statement about the original model"));
+}
+
+TEST(Page, ShowsWhatIsInTheFiles) {
+  Json summary = documented_summary();
+  std::string page = page_of(view_of_summary(summary));
+  EXPECT_THAT(page, HasSubstr("<li><a href=\"#files\">"));
+  EXPECT_THAT(page, HasSubstr("<th scope=\"row\">base</th><td>SmolLM2-135M-Instruct.Q4_1.gguf: "
+                              "decoded Q4_1</td><td class=\"num\">98.1 MB</td>"));
+  EXPECT_THAT(page, HasSubstr("<strong class=\"finding\">1 finding</strong>"));
+  EXPECT_THAT(page, HasSubstr("<a href=\"#files\">1 finding</a> in its file"));  // on its card
+  EXPECT_THAT(page, HasSubstr("<details><summary>By role: rtn-3bit</summary>"));
+  EXPECT_THAT(page, HasSubstr("<th scope=\"row\">self_attn.q_proj</th>"));
+  EXPECT_THAT(page, Not(HasSubstr("contradicts itself</strong>")));  // not of the base
+  EXPECT_THAT(page, Not(HasSubstr(" more</summary>")));
+
+  summary["base_inspection"]["findings"] = std::vector<std::string>(kFindingsShown + 2, "<b>!");
+  page = page_of(view_of_summary(summary));
+  EXPECT_THAT(page, HasSubstr("contradicts itself</strong>: <a href=\"#files\">7 findings</a>"));
+  EXPECT_THAT(page, HasSubstr("<li>&lt;b&gt;!</li>\n</ul>\n<details><summary>2 more</summary>"));
 }
 
 TEST(Page, LoadsNothingAndAllowsOnlyItsOwnScript) {

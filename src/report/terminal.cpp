@@ -160,6 +160,23 @@ void add_blocks(const Column& names, std::span<const Column> columns, size_t wid
   }
 }
 
+// What of a file contradicts itself, a line each.
+void add_findings(const View& view, size_t width, Colours colours, std::string& out) {
+  const auto add_line = [&](const std::string& text) {
+    const Cell cell{cut_to_width(clean_line(text), width), "31"};
+    out += padded(cell, display_width(cell.text), colours) + "\n";
+  };
+  for (const auto& [arm, file] : inspected_files(view)) {
+    const size_t count = file->findings.size(), shown = std::min(count, kFindingsShown);
+    for (size_t i = 0; i < shown; ++i) add_line("FINDING in " + arm + ": " + file->findings[i]);
+    if (shown < count) {
+      add_line("FINDING in " + arm + ": and " + std::to_string(count - shown) +
+               " more, see the report");
+    }
+    if (count > 0) out += "\n";
+  }
+}
+
 }  // namespace
 
 std::string terminal_table(const View& view, size_t width, Colours colours) {
@@ -173,6 +190,7 @@ std::string terminal_table(const View& view, size_t width, Colours colours) {
   if (flips[0].cells.size() > 1) {
     add_blocks(flips[0], std::span(flips).subspan(1), width, colours, out);
   }
+  add_findings(view, width, colours, out);
   out += cut_to_width("✓ non-inferior  ▼ worse  ▼▼ much worse  ? undecidable  ⊘ not interpretable",
                       width) +
          "\n";

@@ -110,6 +110,13 @@ std::string settings_text(const Json& settings) {
   return out;
 }
 
+std::optional<FileInspection> inspection(const Json& object, const std::string& key,
+                                         const std::string& where) {
+  const Json& file = member(object, key);
+  if (file.empty()) return std::nullopt;
+  return file_inspection(file, where + ": " + key);
+}
+
 Variant read_variant(const Json& v, const std::string& where) {
   Variant out;
   out.name = required_text(v, "name", where);
@@ -123,6 +130,7 @@ Variant read_variant(const Json& v, const std::string& where) {
     require(note.is_string(), where, ": 'notes' must be a list of texts");
     out.notes.push_back(note.get<std::string>());
   }
+  out.file = inspection(v, "inspection", where);
   return out;
 }
 
@@ -274,6 +282,7 @@ View view_of_summary(const Json& summary) {
   view.reference_text = text(reference, "text", "summary: reference");
   if (!view.reference_text.empty()) view.reference_text.insert(0, "reference = ");
   view.reference_quantized = flag(reference, "quantized", "summary: reference");
+  view.base_file = inspection(summary, "base_inspection", "summary");
   read_list(summary, "variants", view.variants, read_variant);
   read_list(summary, "results", view.results, read_result);
   read_list(summary, "sentences", view.sentences, read_sentence);
@@ -328,6 +337,15 @@ std::string_view overall(const View& view, std::string_view variant) {
   }
   if (!any) return "–";
   return undecided ? "cannot decide" : "pass";
+}
+
+std::vector<InspectedFile> inspected_files(const View& view) {
+  std::vector<InspectedFile> files;
+  if (view.base_file) files.push_back({"base", &*view.base_file});
+  for (const Variant& v : view.variants) {
+    if (v.file) files.push_back({v.name, &*v.file});
+  }
+  return files;
 }
 
 double margin_of_difference(const Result& result) {

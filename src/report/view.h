@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/json.h"
+#include "compare/description.h"
 
 namespace assay::report {
 
@@ -25,6 +27,7 @@ struct Variant {
   double sparsity = kNoNumber;         // counted share of zeros
   double size_bytes = kNoNumber;
   std::vector<std::string> notes;
+  std::optional<FileInspection> file;  // none in older summaries
 };
 
 enum class Verdict { kNonInferior, kWorse, kMuchWorse, kUndecidable, kNotInterpretable };
@@ -80,6 +83,7 @@ struct Sentence {
 struct View {
   std::string study, assay_version, reference_text;
   bool reference_quantized = false;
+  std::optional<FileInspection> base_file;
   std::vector<Variant> variants;
   std::vector<Result> results;
   std::vector<Sentence> sentences;
@@ -110,6 +114,17 @@ const Result* find_result(const View& view, std::string_view variant, const Outc
 // "fail" if any primary outcome is worse, else "cannot decide" if any is not decided, else "pass";
 // "–" without any.
 std::string_view overall(const View& view, std::string_view variant);
+
+// The arms whose files were inspected: the base, then variants in their order.
+struct InspectedFile {
+  std::string arm;
+  const FileInspection* file;  // of the view
+};
+std::vector<InspectedFile> inspected_files(const View& view);
+
+// Findings of one file that stand where they catch the eye; a file with a wrong pattern has one for
+// each of its linears.
+inline constexpr size_t kFindingsShown = 5;
 
 // The margin on the scale of `difference`: of a ratio its logarithm.
 double margin_of_difference(const Result& result);

@@ -41,6 +41,7 @@ Json compare_runs(const RecordedRun& base, const std::vector<ComparedRun>& runs,
   description.reference = reference_of(base);
   description.model = base.model;
   description.model.weights_hash = base.variant.weights_hash;
+  description.base_inspection = base.variant.inspection;
   description.tokenizer = base.tokenizer;
   for (const RecordedTask& task : base.tasks) {
     study.tasks.push_back({task.description.name, task.task->outcomes});

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "compress/report.h"
 #include "model/kv_cache.h"
+#include "run/inspect_arm.h"
 #include "run/int8_modes.h"
 
 namespace assay {
@@ -115,12 +116,13 @@ CalibrationDescription describe_calibration(const Plan& plan) {
   return description;
 }
 
-VariantDescription describe_base(const Plan& plan) {
+VariantDescription describe_base(const Plan& plan, const OutputFolder& output) {
   VariantDescription description;
   description.name = "base";
   description.method = "none";
   add_cache(plan.base, description);
   description.weights_hash = "sha256:" + plan.base.weights_hash();
+  description.inspection = recorded_inspection(output.inspection(description.name));
   return description;
 }
 
@@ -128,6 +130,7 @@ VariantDescription describe_variant(const Plan& plan, const PlannedVariant& vari
                                     const OutputFolder& output) {
   VariantDescription description;
   description.name = variant.variant.name;
+  description.inspection = recorded_inspection(output.inspection(description.name));
   const auto modes = output.int8_modes(variant.variant.name);
   if (fs::exists(modes)) {
     const Json json = parse_json(read_file(modes), modes.string());

@@ -17,10 +17,10 @@ TaskDescription describe_task(const AskedTask& task);
 // Of a study that has calibration text; with its overlap with each task.
 CalibrationDescription describe_calibration(const Plan& plan);
 
-// The base as an arm: method "none".
-VariantDescription describe_base(const Plan& plan);
+// The base as an arm: method "none". Its weights were inspected, as a variant's below.
+VariantDescription describe_base(const Plan& plan, const OutputFolder& output);
 
-// Of a variant whose weights were made: what its compression reported.
+// Of a variant whose weights were made: what its compression reported, and what is in its file.
 VariantDescription describe_variant(const Plan& plan, const PlannedVariant& variant,
                                     const OutputFolder& output);
 

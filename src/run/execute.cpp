@@ -19,6 +19,7 @@
 #include "report/terminal.h"
 #include "run/chat_record.h"
 #include "run/describe.h"
+#include "run/inspect_arm.h"
 #include "run/int8_modes.h"
 #include "run/output_folder.h"
 #include "run/recorded_run.h"
@@ -113,13 +114,14 @@ class StudyRun {
       : plan_(plan),
         options_(options),
         output_(output),
+        base_identity_(base_identity(plan)),
         shared_(methods_of(plan)),
         progress_(plan.cost.total_gflop) {}
 
   // Asks everything of everybody; gives all answers by arm.
   std::map<std::string, ArmAnswers> run() {
     std::map<std::string, ArmAnswers> arms;
-    arms["base"] = ask_arm({"base", base_identity(plan_)}, nullptr);
+    arms["base"] = ask_arm({"base", base_identity_}, nullptr);
     for (const PlannedVariant& variant : plan_.variants) {
       const std::string& name = variant.variant.name;
       arms[name] = ask_arm({name, variant_identity(plan_, variant)}, &variant);
@@ -142,8 +144,10 @@ class StudyRun {
         progress_.skip(ask_gflop(plan_.base.config(), task.cost));
       }
     }
-    const bool is_finished = answers.size() == plan_.tasks.size() &&
-                             (variant == nullptr || is_compressed(*variant, output_));
+    const bool is_finished =
+        answers.size() == plan_.tasks.size() &&
+        is_inspected(output_.inspection(arm.name), inspection_key(arm.identity, base_identity_)) &&
+        (variant == nullptr || is_compressed(*variant, output_));
     if (!is_finished) {
       ask_open_tasks(arm, variant, answers);
     } else if (variant != nullptr) {
@@ -169,6 +173,9 @@ class StudyRun {
     const Checkpoint checkpoint =
         variant == nullptr ? plan_.base
                            : variant_checkpoint(plan_, *variant, output_, shared_, progress_);
+    progress_.stage(arm.name + ": what is in its file");
+    inspect_arm(checkpoint, variant == nullptr ? nullptr : &plan_.base,
+                output_.inspection(arm.name), inspection_key(arm.identity, base_identity_));
     const CausalLM model = load_causal_lm(checkpoint);
     if (variant == nullptr) {
       progress_.stage("self-test");
@@ -232,7 +239,7 @@ class StudyRun {
           {"reference", to_json(describe_reference(plan_))},
           {"model", to_json(describe_model(plan_))},
           {"tokenizer", to_json(describe_tokenizer(plan_))},
-          {"variant", to_json(variant == nullptr ? describe_base(plan_)
+          {"variant", to_json(variant == nullptr ? describe_base(plan_, output_)
                                                  : describe_variant(plan_, *variant, output_))},
           {"asked", asked_settings(plan_)}}}};
     file.update(lm_eval_chat_keys(plan_));
@@ -244,6 +251,7 @@ class StudyRun {
   const Plan& plan_;
   const RunOptions& options_;
   const OutputFolder& output_;
+  const Json base_identity_;
   SharedWork shared_;
   Progress progress_;
   std::vector<SelfTest> self_tests_;

@@ -90,6 +90,10 @@ fs::path OutputFolder::compression(const std::string& arm) const {
   return variant(arm) / "compression.json";
 }
 
+fs::path OutputFolder::inspection(const std::string& arm) const {
+  return variant(arm) / "inspection.json";
+}
+
 fs::path OutputFolder::int8_modes(const std::string& arm) const {
   return variant(arm) / "int8_modes.json";
 }

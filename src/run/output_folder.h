@@ -22,6 +22,7 @@ class OutputFolder {
   std::filesystem::path variant(const std::string& arm) const;
   std::filesystem::path checkpoint(const std::string& arm) const;   // of a compressed variant
   std::filesystem::path compression(const std::string& arm) const;  // what compression reported
+  std::filesystem::path inspection(const std::string& arm) const;   // what is in its file
   std::filesystem::path int8_modes(const std::string& arm) const;   // of LLM.int8() products
   std::filesystem::path samples(const std::string& arm, const std::string& task_label) const;
   std::filesystem::path results(const std::string& arm) const;

@@ -16,6 +16,7 @@ StudyDescription describe(const Plan& plan, const OutputFolder& output,
   description.assay_version = version();
   description.reference = describe_reference(plan);
   description.model = describe_model(plan);
+  description.base_inspection = describe_base(plan, output).inspection;
   description.tokenizer = describe_tokenizer(plan);
   if (plan.calibration) description.calibration = describe_calibration(plan);
   for (const AskedTask& task : plan.tasks) description.tasks.push_back(describe_task(task));

@@ -72,6 +72,10 @@ test("the page shows verdicts, plots and numbers", {skip}, () => withPage(plain,
   assert.equal(await page.locator(".sentences li").count(), summary.sentences.length);
   assert.equal(await page.locator(".map tbody tr").count(), summary.variants.length);
   assert.equal(await page.locator("#results-table tbody tr").count(), summary.results.length);
+  assert.equal(await page.locator("#files > .scroll tbody tr").count(), summary.variants.length + 1);
+  assert.equal(await page.locator("#files div.finding").count(), 2);  // of the base and one variant
+  assert.equal(await page.locator("#files div.finding").last().locator("li:visible").count(), 5);
+  assert.equal(await page.locator(".card .finding").count(), 1);
   const outcomes = new Set(primary.map((r) => `${r.task} ${r.outcome}`));
   assert.equal(await page.locator("#sizes-plot svg").count(), outcomes.size);
   assert.equal(await page.locator("#sizes-plot svg").first().locator(".dots circle").count(), summary.variants.length);
@@ -81,7 +85,7 @@ test("the page shows verdicts, plots and numbers", {skip}, () => withPage(plain,
 
 test("without the script every table still shows", {skip}, () =>
   withPage(plain, {javaScriptEnabled: false}, async (page) => {
-    for (const selector of [".sentences li", ".map td", "#sizes table", ".flip blockquote", "#results-table td",
+    for (const selector of [".sentences li", ".map td", "#sizes table", "#files table", ".flip blockquote", "#results-table td",
       "#method table", "#provenance dl"]) {
       assert.ok(await page.locator(selector).first().isVisible(), selector);
     }

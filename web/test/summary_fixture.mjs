@@ -97,6 +97,17 @@ function result(next, [variant, , , , , , , damage], outcome) {
   };
 }
 
+function inspection(format, bits, zeros, error, findings) {
+  const role = (name, tensors, weights, of) => ({role: name, num_tensors: tensors, weights, stored: format.split(" ").at(-1),
+    bits, zeros, groups_2_4: of === "linear" ? zeros * zeros : null, relative_error: error});
+  return {
+    format, stored_bytes: Math.round(134515008 * bits / 8), linears: role("linears of the blocks", 210, 106168320, "linear"),
+    roles: [role("embed_tokens", 1, 28311552), role("self_attn.q_proj", 30, 9953280, "linear"), role("mlp.experts.down_proj", 30, 26542080, "linear")],
+    worst: error === null ? [] : [{tensor: "model.layers.29.mlp.down_proj.weight", relative_error: 2 * error, max_error: 0.7}],
+    not_compared: [], warnings: error === null ? [] : ["in 3 linears zero points carry from one lane into the next"], findings,
+  };
+}
+
 function flippedItem(next, variant, i) {
   const base = kChoices.map((_, choice) => (choice === 2 ? -2 : -5) - 8 * next());
   const best = (values) => values.indexOf(Math.max(...values));
@@ -126,6 +137,7 @@ export function makeSummary({seed = 7, flipped = 90} = {}) {
       outcomes: kOutcomes.map(([task, outcome, dimension, direction, scale, margin, chance, primary]) =>
         ({task, outcome, dimension, direction, scale, margin, chance, primary, reason: "default margin"}))},
     model: {name: "made-up-135M.Q4_1.gguf", weights_hash: "sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53", architecture: "llama", parameters: 134515008},
+    base_inspection: inspection("made-up-135M.Q4_1.gguf: decoded Q4_1", 5, 0.002, null, ["the config's eos_token_id 49999 is outside the vocabulary of 49152"]),
     tokenizer: {name: "gpt2 (smollm)", vocab_size: 49152, hash: "sha256:77aa1d2e3f405162738495a6b7c8d9eafb0c1d2e3f405162738495a6b7c8d9ea"},
     calibration: {source: "jsonl:xsum.jsonl#document", samples: 32, length: 512, seed: 0, hash: "sha256:9b1d3f405162738495a6b7c8d9eafb0c1d2e3f405162738495a6b7c8d9eafb0c",
       overlap: [
@@ -136,7 +148,9 @@ export function makeSummary({seed = 7, flipped = 90} = {}) {
       data_hash: "sha256:0d3e5162738495a6b7c8d9eafb0c1d2e3f405162738495a6b7c8d9eafb0c1d2e", warnings: name === "dialect" ? ["constructed, unvalidated"] : []})),
     variants: kVariants.map(([name, method, settings, control, bits, sparsity, size_bytes]) => ({name, method, settings, control, bits, sparsity, size_bytes,
       weights_hash: "sha256:1c4f5162738495a6b7c8d9eafb0c1d2e3f405162738495a6b7c8d9eafb0c1d2e",
-      layers: [{name: "model.layers.0.self_attn.q_proj.weight", bits, sparsity, error: 0.031}]})),
+      layers: [{name: "model.layers.0.self_attn.q_proj.weight", bits, sparsity, error: 0.031}],
+      inspection: inspection("checkpoint: float32", 32, sparsity, 0.3 / bits, name === "wanda-2:4"
+        ? Array.from({length: 9}, (_, i) => `model.layers.${i}.mlp.down_proj.weight: the provenance claims 2:4, 2048 of 221184 groups do not hold it`) : [])})),
     results, sentences, flipped_items: {num_total: flipped + 71, items},
     controls: {
       positive: [{variant: "rtn-2bit", dimensions: [{dimension: "stereotype bias", task: "stereoqa", outcome: "acc", detected: true}, {dimension: "dialect", task: "dialect", outcome: "gap", detected: false}]}],
