@@ -29,8 +29,9 @@ struct GridKind {
 
 // Rows of 8-bit codes.
 struct RowKind {
-  std::optional<double> outliers_from;  // LLM.int8(): inputs from here on are not rounded
-  bool rounds_inputs = false;           // SmoothQuant: all inputs are, to 8 bits a token
+  std::optional<double> outliers_from =
+      std::nullopt;            // LLM.int8(): inputs from here on are not rounded
+  bool rounds_inputs = false;  // SmoothQuant: all inputs are, to 8 bits a token
   bool operator==(const RowKind&) const = default;
 };
 
