@@ -158,5 +158,70 @@ TEST_F(CompareCommand, DamagedAndMissingFilesAreNamed) {
   EXPECT_THAT(none.text, HasSubstr("/nonexistent: no such file or folder"));
 }
 
+// The study's own verdicts as an exit code; under another policy the same numbers, judged again.
+TEST_F(CompareCommand, GateAnswersWithItsExitCode) {
+  const std::string out = "'" + (root_ / "out").string() + "'";
+  const Ended undecided = run_program("gate " + out + " --junit '" + (root_ / "g.xml").string() +
+                                      "' --markdown '" + (root_ / "g.md").string() + "'");
+  const Json summary = parse_json(read_file(root_ / "out/summary.json"), "summary");
+  bool any_worse = false;
+  for (const Json& result : summary["results"]) {
+    const auto verdict = result["verdict"].get<std::string>();
+    any_worse |= result["variant"] == "rtn-3bit" && result["primary"].get<bool>() &&
+                 verdict.ends_with("worse");
+  }
+  EXPECT_EQ(undecided.exit_code, any_worse ? 1 : 2) << undecided.text;
+  EXPECT_THAT(undecided.text, HasSubstr("rtn-3bit: "));
+  EXPECT_THAT(undecided.text, HasSubstr("gate: "));
+  EXPECT_THAT(read_file(root_ / "g.xml"), HasSubstr("<testsuite name=\"compared/rtn-3bit\""));
+  EXPECT_THAT(read_file(root_ / "g.md"), HasSubstr("| rtn-3bit |"));
+
+  // The negative control computes the same function: it passes where a control is seen, and is
+  // open where none is.
+  const Ended permuted = run_program("gate " + out + " --variant permuted");
+  EXPECT_NE(permuted.exit_code, 1) << permuted.text;
+
+  std::ofstream(root_ / "gate.yaml")
+      << "policy: wide\noutcomes:\n"
+         "  - {task: stereoqa, outcome: acc_disambig, margin: 0.9, reason: a test}\n";
+  const std::string policy = " --policy '" + (root_ / "gate.yaml").string() + "'";
+  const Ended again = run_program("gate " + out + policy);
+  EXPECT_THAT(again.text, HasSubstr("note: the study declared another policy before"));
+  EXPECT_THAT(again.text, HasSubstr("stereoqa acc_disambig"));
+  EXPECT_EQ(again.exit_code, 2) << again.text;  // a base is never above its floor by so much
+  std::ofstream(root_ / "gate.yaml")
+      << "policy: x\noutcomes: [{task: stereoqb, outcome: acc_disambig}]\n";
+  const Ended wrong = run_program("gate " + out + policy);
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_THAT(wrong.text, HasSubstr("no task 'stereoqb' was asked (did you mean 'stereoqa'?)"));
+}
+
+// The policy that a study file names is hashed before the first item, and stays.
+TEST_F(CompareCommand, AStudysPolicyIsDeclaredOnce) {
+  std::ofstream(root_ / "gate.yaml")
+      << "policy: release\noutcomes: [{task: stereoqa, outcome: acc_disambig}]\n";
+  const auto study = [&](const std::string& policy) {
+    std::ofstream(root_ / "declared.yaml")
+        << "study: declared\nmodel: " << (root_ / "model").string() << "\n"
+        << "variants:\n  - {name: rtn-3bit, method: rtn, bits: 3, group_size: 64}\n"
+        << "tasks:\n  - {task: stereoqa, limit: 24}\noutput: " << (root_ / "declared").string()
+        << "\npolicy: " << policy << "\n";
+    return run_program("run '" + (root_ / "declared.yaml").string() + "'");
+  };
+  const std::string path = (root_ / "gate.yaml").string();
+  const Ended first = study(path);
+  ASSERT_EQ(first.exit_code, 0) << first.text;
+  const Json summary = parse_json(read_file(root_ / "declared/summary.json"), "summary");
+  EXPECT_EQ(summary["policy"]["name"], "release");
+  const Ended same =
+      run_program("gate '" + (root_ / "declared").string() + "' --policy '" + path + "'");
+  EXPECT_THAT(same.text, testing::Not(HasSubstr("note:")));
+  std::ofstream(root_ / "gate.yaml") << "policy: release\noutcomes: [{task: stereoqa, outcome: "
+                                        "acc_disambig, margin: 0.2, reason: x}]\n";
+  const Ended other = study(path);
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.text, HasSubstr("stereoqa acc_disambig: margin was 0.05, is 0.2"));
+}
+
 }  // namespace
 }  // namespace assay

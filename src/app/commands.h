@@ -10,6 +10,7 @@ namespace assay::app {
 void add_compare_command(CLI::App& program);
 void add_compress_command(CLI::App& program);
 void add_convert_command(CLI::App& program);
+void add_gate_command(CLI::App& program);
 void add_inspect_command(CLI::App& program);
 void add_report_command(CLI::App& program);
 void add_run_command(CLI::App& program);

@@ -1,11 +1,13 @@
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "app/commands.h"
 #include "app/terminal.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "report/report.h"
 #include "report/terminal.h"
 #include "run/compare_runs.h"
@@ -18,7 +20,7 @@ namespace fs = std::filesystem;
 struct CompareArguments {
   fs::path base;
   std::vector<fs::path> runs, positive, negative;
-  fs::path output;
+  fs::path output, policy;
   uint64_t seed = 0;
 };
 
@@ -31,7 +33,11 @@ void compare(const CompareArguments& arguments) {
   read(arguments.runs, Control::kNone);
   read(arguments.positive, Control::kPositive);
   read(arguments.negative, Control::kNegative);
-  const Json summary = compare_runs(base, runs, arguments.seed);
+  std::optional<PolicyFile> policy;
+  if (!arguments.policy.empty()) {
+    policy = parse_policy(read_file(arguments.policy), arguments.policy.string());
+  }
+  const Json summary = compare_runs(base, runs, arguments.seed, policy ? &*policy : nullptr);
   if (!arguments.output.empty()) {
     std::error_code error;
     fs::create_directories(arguments.output, error);
@@ -70,6 +76,8 @@ void add_compare_command(CLI::App& program) {
                       "a run that is known to compute the same function");
   command->add_option("-o,--output", arguments->output,
                       "folder for report.html, summary.json, summary.csv and summary.md");
+  command->add_option("--policy", arguments->policy,
+                      "gate.yaml: which outcomes decide, by which margins (see assay gate --help)");
   command->add_option("--seed", arguments->seed, "of the bootstrap; use the study's own")
       ->capture_default_str();
   command->callback([arguments] { compare(*arguments); });

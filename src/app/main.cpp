@@ -27,6 +27,7 @@ int run(int argc, char** argv) {
            assay::app::add_compress_command,
            assay::app::add_convert_command,
            assay::app::add_compare_command,
+           assay::app::add_gate_command,
            assay::app::add_inspect_command,
            assay::app::add_report_command,
            assay::app::add_score_command,
@@ -37,6 +38,8 @@ int run(int argc, char** argv) {
   }
   try {
     program.parse(argc, argv);
+  } catch (const CLI::RuntimeError& e) {  // a command's own answer, as a code
+    return e.get_exit_code();
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return program.exit(e);  // --help
     std::cerr << "assay: " << e.what() << " (see assay --help)\n";

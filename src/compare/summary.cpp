@@ -222,7 +222,9 @@ void require_same_study(const StudyDescription& description, const StudyAnswers&
 Json summary_json(const StudyDescription& description, const StudyAnswers& study,
                   const Policy& policy, const StudyComparison& comparison) {
   require_same_study(description, study);
-  Json json{{"study", description.study}, {"assay_version", description.assay_version}};
+  Json json{{"study", description.study},
+            {"assay_version", description.assay_version},
+            {"seed", study.seed}};
   json["reference"] = to_json(description.reference);
   json["policy"] = {
       {"name", policy.name}, {"hash", policy_hash(policy)}, {"outcomes", to_json(policy)}};

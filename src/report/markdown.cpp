@@ -6,9 +6,7 @@
 #include "report/text.h"
 
 namespace assay::report {
-namespace {
-
-std::string escaped(std::string_view text) {
+std::string escape_markdown(std::string_view text) {
   std::string out;
   for (const char c : clean_line(text)) {
     if (c == '<') {
@@ -23,6 +21,8 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
+namespace {
+
 // One table, and under it what contradicts itself.
 void add_files(const View& view, std::string& out) {
   const std::vector<InspectedFile> files = inspected_files(view);
@@ -36,7 +36,7 @@ void add_files(const View& view, std::string& out) {
   for (const auto& [arm, file] : files) {
     const RoleInspection& linears = file->linears;
     const size_t count = file->findings.size();
-    out += "| " + escaped(arm) + " | " + escaped(file->format) + " | " +
+    out += "| " + escape_markdown(arm) + " | " + escape_markdown(file->format) + " | " +
            size_text(static_cast<double>(file->stored_bytes)) + " | " + bits_text(linears.bits) +
            " | " + percent_text(linears.zeros) + " | " + percent_text(linears.groups_2_4) + " | " +
            error_text(linears.relative_error) + " | " +
@@ -44,21 +44,21 @@ void add_files(const View& view, std::string& out) {
   }
   for (const auto& [arm, file] : files) {
     const size_t count = file->findings.size(), shown = std::min(count, kFindingsShown);
-    if (count > 0) out += "\n**Findings in " + escaped(arm) + "**\n\n";
-    for (size_t i = 0; i < shown; ++i) out += "- " + escaped(file->findings[i]) + "\n";
+    if (count > 0) out += "\n**Findings in " + escape_markdown(arm) + "**\n\n";
+    for (size_t i = 0; i < shown; ++i) out += "- " + escape_markdown(file->findings[i]) + "\n";
     if (shown < count) out += "- and " + std::to_string(count - shown) + " more\n";
   }
 }
 
 void add_variant(const View& view, const Variant& variant, std::string& out) {
-  out += "\n### " + escaped(variant.name);
-  if (!variant.control.empty()) out += " (" + escaped(variant.control) + " control)";
+  out += "\n### " + escape_markdown(variant.name);
+  if (!variant.control.empty()) out += " (" + escape_markdown(variant.control) + " control)";
   out += "\n\n";
-  for (const std::string& note : variant.notes) out += escaped(note) + "\n\n";
+  for (const std::string& note : variant.notes) out += escape_markdown(note) + "\n\n";
   for (const Sentence& s : view.sentences) {
     if (s.variant == variant.name)
-      out += "- **" + escaped(s.dimension) + "**: " + std::string(verdict_name(s.verdict)) + ". " +
-             escaped(s.text) + "\n";
+      out += "- **" + escape_markdown(s.dimension) + "**: " + std::string(verdict_name(s.verdict)) +
+             ". " + escape_markdown(s.text) + "\n";
   }
   out +=
       "\n| task | outcome | base | variant | difference (95 % interval) | margin | detectable | "
@@ -66,24 +66,24 @@ void add_variant(const View& view, const Variant& variant, std::string& out) {
       "|---|---|---|---|---|---|---|---|\n";
   for (const Result* r : results_of(view, variant.name)) {
     if (!r->primary) continue;
-    out += "| " + escaped(r->task) + " | " + escaped(r->outcome) + " | " +
+    out += "| " + escape_markdown(r->task) + " | " + escape_markdown(r->outcome) + " | " +
            number_text(r->base.value) + " | " + number_text(r->variant_value.value) + " | " +
            effect_text(*r) + " | " + margin_text(*r) + " | " + mde_text(*r) + " | " +
            std::string(verdict_glyph(r->verdict)) + " " + std::string(verdict_name(r->verdict)) +
-           (r->reason.empty() ? "" : ": " + escaped(r->reason)) + " |\n";
+           (r->reason.empty() ? "" : ": " + escape_markdown(r->reason)) + " |\n";
   }
 }
 
 }  // namespace
 
 std::string markdown_of(const View& view) {
-  std::string out = "# assay: " + escaped(view.study) + "\n\n";
-  out += std::string(view.reference_quantized ? "> **" : "> ") + escaped(view.reference_text) +
-         (view.reference_quantized ? "**" : "") + "\n\n";
+  std::string out = "# assay: " + escape_markdown(view.study) + "\n\n";
+  out += std::string(view.reference_quantized ? "> **" : "> ") +
+         escape_markdown(view.reference_text) + (view.reference_quantized ? "**" : "") + "\n\n";
   out += "| variant | bits per weight | zeros | size | result |\n|---|---|---|---|---|\n";
   for (const Variant& v : view.variants) {
-    out += "| " + escaped(v.name) +
-           (v.control.empty() ? "" : " (" + escaped(v.control) + " control)") + " | " +
+    out += "| " + escape_markdown(v.name) +
+           (v.control.empty() ? "" : " (" + escape_markdown(v.control) + " control)") + " | " +
            bits_text(v.bits) + " | " + percent_text(v.sparsity) + " | " + size_text(v.size_bytes) +
            " | " + std::string(overall(view, v.name)) + " |\n";
   }

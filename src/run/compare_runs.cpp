@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "base/version.h"
-#include "compare/policy.h"
 #include "compare/summary.h"
 
 namespace assay {
@@ -32,7 +31,8 @@ ReferenceDescription reference_of(const RecordedRun& base) {
 
 }  // namespace
 
-Json compare_runs(const RecordedRun& base, const std::vector<ComparedRun>& runs, uint64_t seed) {
+Json compare_runs(const RecordedRun& base, const std::vector<ComparedRun>& runs, uint64_t seed,
+                  const PolicyFile* declared) {
   StudyAnswers study{
       .tasks = {}, .base = items_of(base), .variants = {}, .not_interpretable = {}, .seed = seed};
   StudyDescription description;
@@ -54,7 +54,8 @@ Json compare_runs(const RecordedRun& base, const std::vector<ComparedRun>& runs,
     description.variants.push_back(run.variant);
     description.variants.back().name = name;
   }
-  const Policy policy = default_policy(study.tasks);
+  const Policy policy =
+      declared == nullptr ? default_policy(study.tasks) : policy_of(*declared, study.tasks);
   return summary_json(description, study, policy, compare_study(study, policy));
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "compare/policy_file.h"
 #include "compare/study_comparison.h"
 #include "run/recorded_run.h"
 
@@ -16,9 +17,10 @@ struct ComparedRun {
   Control control = Control::kNone;
 };
 
-// The summary (docs/summary-json.md) of `runs` against `base`, under the built-in policy. `seed`:
-// of the bootstrap; a study's own seed gives the study's own numbers. Error(kBadInput) names the
-// first difference where a run was not asked as the base was.
-Json compare_runs(const RecordedRun& base, const std::vector<ComparedRun>& runs, uint64_t seed);
+// The summary (docs/summary-json.md) of `runs` against `base`, under the policy given or the
+// built-in one. `seed`: of the bootstrap; a study's own seed gives the study's own numbers.
+// Error(kBadInput) names the first difference where a run was not asked as the base was.
+Json compare_runs(const RecordedRun& base, const std::vector<ComparedRun>& runs, uint64_t seed,
+                  const PolicyFile* policy = nullptr);
 
 }  // namespace assay

@@ -15,6 +15,7 @@
 #include "base/progress.h"
 #include "base/thread_pool.h"
 #include "base/version.h"
+#include "compare/policy_file.h"
 #include "report/report.h"
 #include "report/terminal.h"
 #include "run/chat_record.h"
@@ -258,12 +259,37 @@ class StudyRun {
   Json seconds_ = Json::object();  // by arm
 };
 
+// Whether an arm has a journal.
+bool has_answers(const OutputFolder& output) {
+  const std::filesystem::directory_iterator entries(output.journal_root());
+  return std::any_of(begin(entries), end(entries), [](const auto& entry) {
+    return entry.is_directory() && !std::filesystem::is_empty(entry.path());
+  });
+}
+
+// Answers that the folder holds were asked under the policy that lies there. Those of another
+// version are not used again.
+void require_declared(const Json& policy, const std::filesystem::path& file,
+                      const OutputFolder& output) {
+  if (!std::filesystem::exists(file) || !has_answers(output)) return;
+  const Json declared = parse_intact_json(read_file(file), file.string());
+  if (declared.value("assay_version", "") != policy["assay_version"]) return;
+  const std::string change =
+      policy_change(json_get<Json>(declared, "outcomes", file.string()), policy["outcomes"]);
+  require(change.empty(), file.string(),
+          ": this policy was declared before the first item, and the study's is another: ", change,
+          ". Judge the finished study by `assay gate --policy`, or give it another output folder");
+}
+
 // The policy is on disk before the first item is asked.
 void write_policy(const Plan& plan, const OutputFolder& output) {
   const Json policy{{"name", plan.policy.name},
                     {"hash", policy_hash(plan.policy)},
-                    {"outcomes", to_json(plan.policy)}};
-  write_file_atomic(output.journal_root() / "policy.json", policy.dump(2) + "\n");
+                    {"outcomes", to_json(plan.policy)},
+                    {"assay_version", version()}};
+  const auto file = output.journal_root() / "policy.json";
+  require_declared(policy, file, output);
+  write_file_atomic(file, policy.dump(2) + "\n");
 }
 
 std::string now_utc() {

@@ -7,8 +7,10 @@
 
 #include "base/available_memory.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/free_disk.h"
 #include "base/progress.h"
+#include "compare/policy_file.h"
 #include "compress/plan.h"
 #include "compress/shared_work.h"
 #include "compress/work.h"
@@ -266,7 +268,10 @@ Plan make_plan(Study study, int64_t memory_limit) {
   }
   std::vector<TaskOutcomes> outcomes;
   for (const AskedTask& task : plan.tasks) outcomes.push_back({task.label, task.task->outcomes});
-  plan.policy = default_policy(outcomes);
+  plan.policy =
+      plan.study.policy.empty()
+          ? default_policy(outcomes)
+          : policy_of(parse_policy(read_file(plan.study.policy), plan.study.policy), outcomes);
   plan.cost = cost_of(plan);
   require_room(plan.cost, plan.study.output);
   return plan;

@@ -19,6 +19,7 @@ constexpr std::array kStudyKeys{"study"sv,
                                 "variants"sv,
                                 "tasks"sv,
                                 "limit"sv,
+                                "policy"sv,
                                 "seed"sv,
                                 "keep_checkpoints"sv,
                                 "output"sv,
@@ -225,6 +226,7 @@ Study parse_study(std::string_view text, std::string_view where) {
   if (root.contains("limit")) limit = json_get<int64_t>(root, "limit", where);
   study.chat = chat_from(root, {}, where);
   study.tasks = tasks_from(json_get<Json>(root, "tasks", where), study, limit, where);
+  study.policy = json_get_or<std::string>(root, "policy", "", where);
   study.seed = json_get_or<int64_t>(root, "seed", 0, where);
   require(study.seed >= 0, where, ": 'seed' must not be negative");
   study.keep_checkpoints = json_get_or(root, "keep_checkpoints", false, where);

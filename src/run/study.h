@@ -46,7 +46,8 @@ struct Study {
   std::vector<StudyVariant> variants;
   ChatSettings chat;  // of the tasks that say nothing else
   std::vector<StudyTask> tasks;
-  int64_t seed = 0;  // of the drawn items
+  std::string policy;  // a file that says which outcomes decide; empty: the built-in policy
+  int64_t seed = 0;    // of the drawn items
   bool keep_checkpoints = false;
   std::string output;  // folder
 };
