@@ -63,7 +63,8 @@ void add_compare_command(CLI::App& program) {
   const auto arguments = std::make_shared<CompareArguments>();
   command->footer(
       "A run is the folder of one arm in a study's results, such as results/demo/rtn-4bit, or the\n"
-      "results_<arm>.json in it. Runs that were asked differently (prompts, token ids, data, "
+      "results_<arm>.json in it; or what lm-eval wrote for one model with --log_samples. Runs that "
+      "were asked differently (prompts, token ids, data, "
       "template,\n"
       "dtype) are refused, naming the first difference. Without a positive control no verdict is "
       "given:\n"

@@ -44,7 +44,7 @@ Json compare_runs(const RecordedRun& base, const std::vector<ComparedRun>& runs,
   description.base_inspection = base.variant.inspection;
   description.tokenizer = base.tokenizer;
   for (const RecordedTask& task : base.tasks) {
-    study.tasks.push_back({task.description.name, task.task->outcomes});
+    study.tasks.push_back({task.description.name, task.outcomes});
     description.tasks.push_back(task.description);
   }
   for (const auto& [run, control] : runs) {

@@ -10,6 +10,7 @@
 #include "io/jsonl.h"
 #include "run/chat_record.h"
 #include "run/describe.h"
+#include "run/lm_eval_run.h"
 #include "run/samples.h"
 #include "tasks/tasks.h"
 
@@ -49,6 +50,20 @@ std::string arms_below(const fs::path& folder) {
   return arms;
 }
 
+// Results files of folders in this one that are no arms of a study: lm-eval's.
+std::vector<fs::path> results_below(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> files;
+  for (const fs::path& entry : entries_of(folder)) {
+    if (!fs::is_directory(entry, error)) continue;
+    for (const fs::path& file : entries_of(entry)) {
+      const std::string arm = arm_of(file);
+      if (!arm.empty() && arm != entry.filename()) files.push_back(file);
+    }
+  }
+  return files;
+}
+
 fs::path results_file(const fs::path& path) {
   std::error_code error;
   if (!fs::is_directory(path, error)) {
@@ -61,6 +76,7 @@ fs::path results_file(const fs::path& path) {
   if (files.size() == 1) return files.front();
   require(files.empty(), path.string(), ": holds ", files.size(),
           " results files; name one of them");
+  if (const auto below = results_below(path); below.size() == 1) return below.front();
   const std::string arms = arms_below(path);
   require(!arms.empty(), path.string(), ": holds no results_<arm>.json");
   fail(ErrorKind::kBadInput, path.string(),
@@ -78,7 +94,8 @@ Contribution contribution(const Json& json, const std::string& where) {
   return components;
 }
 
-AnsweredItem recorded_item(const Json& line, const Task& task, const std::string& where) {
+AnsweredItem recorded_item(const Json& line, std::span<const Outcome> outcomes,
+                           const std::string& where) {
   const auto own = json_get<Json>(line, "x_assay", where);
   AnsweredItem item;
   item.id = json_get<std::string>(own, "id", where);
@@ -111,7 +128,7 @@ AnsweredItem recorded_item(const Json& line, const Task& task, const std::string
     }
   }
   const auto contributions = json_get<Json>(own, "contributions", where);
-  for (const Outcome& outcome : task.outcomes) {
+  for (const Outcome& outcome : outcomes) {
     const std::string name(outcome.name);
     item.contributions.push_back(
         contribution(json_get<Json>(contributions, name, where), where + ": " + name));
@@ -124,12 +141,12 @@ RecordedTask recorded_task(const Json& entry, const RecordedRun& run, const std:
   recorded.description = task_description(json_get<Json>(entry, "task", where), where);
   recorded.tokens_hash = json_get<std::string>(entry, "tokens_hash", where);
   const std::string& label = recorded.description.name;
-  recorded.task = &task_named(label.substr(0, label.find('/')));
+  recorded.outcomes = task_named(label.substr(0, label.find('/'))).outcomes;
   const fs::path samples =
       run.file.parent_path() / ("samples_" + file_label(label) + "_" + run.arm + ".jsonl");
   for (const Json& line : read_jsonl(samples)) {
     const std::string at = samples.string() + ":" + std::to_string(recorded.items.size() + 1);
-    recorded.items.push_back(recorded_item(line, *recorded.task, at));
+    recorded.items.push_back(recorded_item(line, recorded.outcomes, at));
   }
   return recorded;
 }
@@ -195,6 +212,7 @@ RecordedRun read_recorded_run(const fs::path& path) {
   run.arm = arm_of(run.file);
   const std::string where = run.file.string() + ": x_assay";
   const Json results = parse_json(read_file(run.file), run.file.string());
+  if (!results.contains("x_assay")) return read_lm_eval_run(run.file, results);
   const auto own = json_get<Json>(results, "x_assay", run.file.string());
   run.reference = reference_description(json_get<Json>(own, "reference", where), where);
   run.model = model_description(json_get<Json>(own, "model", where), where);

@@ -3,14 +3,16 @@
 // All that a comparison needs is there: no model, no data set.
 
 #include <filesystem>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
 #include "compare/description.h"
 #include "compare/paired.h"
+#include "metrics/outcome.h"
 #include "run/plan.h"
-#include "tasks/task.h"
 
 namespace assay {
 
@@ -25,7 +27,8 @@ std::string compute_dtype(const Study& study);
 
 struct RecordedTask {
   TaskDescription description;
-  const Task* task = nullptr;
+  std::span<const Outcome> outcomes;
+  std::shared_ptr<const void> owner;  // of outcomes that are no task's of ours
   std::string tokens_hash;
   std::vector<AnsweredItem> items;
 };
@@ -41,7 +44,8 @@ struct RecordedRun {
   std::vector<RecordedTask> tasks;
 };
 
-// `path`: a results file, or the folder of one arm. Error(kBadInput) names what is missing or of
+// `path`: a results file, or the folder of one arm; or those of lm-eval (run/lm_eval_run.h), which
+// keeps the files of a model in a folder of its own. Error(kBadInput) names what is missing or of
 // another type; of a folder that holds several arms, it lists them.
 RecordedRun read_recorded_run(const std::filesystem::path& path);
 
