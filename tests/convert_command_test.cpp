@@ -236,8 +236,8 @@ TEST_F(ConvertPacked, SaysWhatAFormatCannotHold) {
   EXPECT_THAT(refused("tiny x --format gptq"),
               HasSubstr("'model.layers.0.mlp.down_proj.weight' (F32) has no codes of it"));
   EXPECT_THAT(refused("tiny x --format compressed-tensors"), HasSubstr("has no codes of it"));
-  compress_into("--method rtn --bits 4 --group_size 32 --export awq");
-  EXPECT_THAT(refused("packed x --format gptq"), HasSubstr("zero points of 0 (gptq_v2 can;"));
+  compress_into("--method rtn --bits 3 --group_size 32 --export gptq_v2");
+  EXPECT_THAT(refused("packed x --format awq"), HasSubstr("AWQ files hold 4 bits, not 3"));
   EXPECT_THAT(refused("packed x --format bnb"), HasSubstr("format bnb cannot hold"));
   EXPECT_THAT(refused("packed x --format gtpq"), HasSubstr("gtpq"));
   EXPECT_FALSE(fs::exists(folder_ / "x"));

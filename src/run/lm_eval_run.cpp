@@ -315,7 +315,8 @@ std::map<std::string, std::vector<std::string>> leaves_by_task(const Json& resul
   }
   std::set<std::string> in_groups;
   for (const auto& [name, leaves] : tasks) in_groups.insert(leaves.begin(), leaves.end());
-  for (const auto& [task, config] : json_get<Json>(results, "configs", where).items()) {
+  const Json configs = json_get<Json>(results, "configs", where);
+  for (const auto& [task, config] : configs.items()) {
     if (!in_groups.contains(task)) tasks[task] = {task};
   }
   require(!tasks.empty(), where, ": names no task");
