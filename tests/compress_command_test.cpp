@@ -80,7 +80,7 @@ TEST_F(CompressCommand, WritesPackedFoldersAndTakesThemAsBase) {
   EXPECT_EQ(sparse.provenance()["source"]["weights_sha256"], packed.weights_hash());
   done = run("tiny --method rtn --export gptq -o never");
   EXPECT_EQ(done.exit_code, 2);
-  EXPECT_THAT(done.text, HasSubstr("--export gptq cannot hold zero points that may be 0"));
+  EXPECT_THAT(done.text, HasSubstr("format gptq cannot hold zero points of 0"));
   EXPECT_FALSE(fs::exists(folder_ / "never"));
 }
 
