@@ -90,9 +90,11 @@ def main(arguments):
     PASSED.mkdir(parents=True, exist_ok=True)
     changed = [f for f in tidied if not pass_record(f).exists()]
     if changed:
-        configured = subprocess.run(["cmake", "--preset", "lint"], cwd=ROOT, capture_output=True, text=True)
-        if configured.returncode != 0:
-            sys.exit("lint: cannot configure: " + configured.stderr)
+        # clang-tidy reads libtorch's headers from the precompiled one in half the time.
+        for command in (["cmake", "--preset", "lint"], ["cmake", "--build", "build/lint", "--target", "assay_pch"]):
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+            if done.returncode != 0:
+                sys.exit(f"lint: {' '.join(command)}: {done.stdout}{done.stderr}")
         # The fuzz targets lie outside this build; what they include is checked through its own sources.
         known = (ROOT / "build/lint/compile_commands.json").read_text()
         changed = [f for f in changed if f'"{f}"' in known]

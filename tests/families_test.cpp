@@ -25,6 +25,7 @@
 #include "model/file_layout.h"
 #include "model/tensor_names.h"
 #include "name_of_row.h"
+#include "token_requests.h"
 
 namespace assay {
 namespace {
@@ -99,12 +100,7 @@ TEST_P(Families, ScoreAsTransformers) {
   const auto model = load_causal_lm(Checkpoint::open(folder_));
   const auto ids = row["ids"].get<std::vector<int32_t>>();
   const auto expected = row["log_probabilities"].get<std::vector<double>>();
-  // One request a token: they share their prefixes, so every way through the tree is taken.
-  std::vector<ScoreRequest> requests;
-  for (size_t i = 1; i < ids.size(); ++i) {
-    const auto here = ids.begin() + static_cast<std::ptrdiff_t>(i);
-    requests.push_back({.context_ids = {ids.begin(), here}, .continuation_ids = {*here}});
-  }
+  const auto requests = request_of_each_token(ids);
   for (const int64_t batch_tokens : {2048, 7}) {
     ScoreOptions options;
     options.batch_tokens = batch_tokens;

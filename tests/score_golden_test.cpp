@@ -14,6 +14,7 @@
 #include "base/thread_pool.h"
 #include "data/locations.h"
 #include "infer/score.h"
+#include "token_requests.h"
 
 namespace assay {
 namespace {
@@ -139,12 +140,8 @@ TEST(Gemma3, AgreesWithTransformersInFloat32) {
   for (const Json& row : golden["rows"]) {
     const auto ids = row["ids"].get<std::vector<int32_t>>();
     const auto expected = row["log_probabilities"].get<std::vector<double>>();
-    std::vector<ScoreRequest> requests;
-    for (size_t i = 1; i < ids.size(); ++i) {
-      const auto here = ids.begin() + static_cast<std::ptrdiff_t>(i);
-      requests.push_back({.context_ids = {ids.begin(), here}, .continuation_ids = {*here}});
-    }
-    const auto results = score(model, requests, {.batch_tokens = 256, .on_batch = {}});
+    const auto results =
+        score(model, request_of_each_token(ids), {.batch_tokens = 256, .on_batch = {}});
     for (size_t i = 0; i < results.size(); ++i) {
       EXPECT_NEAR(results[i].log_likelihood, expected[i], 2e-4) << i;
       largest = std::max(largest, std::abs(results[i].log_likelihood - expected[i]));

@@ -106,11 +106,9 @@ CompressOptions options_of(const CompressArguments& arguments, const Checkpoint&
   require(is_dense || arguments.journal != "always",
           "compress: --journal always keeps dense blocks, --export ", arguments.format,
           " needs their codes");
-  const bool keeps_journal = !is_dense ? false
-                             : arguments.journal == "auto"
-                                 ? calibration && is_worth_a_journal(gflop)
-                                 : arguments.journal == "always";
-  if (keeps_journal) options.journal = journal_folder(arguments);
+  const bool is_wanted = arguments.journal == "always" ||
+                         (arguments.journal == "auto" && calibration && is_worth_a_journal(gflop));
+  if (is_dense && is_wanted) options.journal = journal_folder(arguments);
   return options;
 }
 

@@ -120,15 +120,7 @@ class BlockGradient {
   using TakeGradient = std::function<void(std::string_view linear, const at::Tensor& gradient)>;
 
   BlockGradient(const TwoWayBlock& block, const ModelConfig& config)
-      : block_(block),
-        config_(config),
-        shape_{.num_heads = config.num_attention_heads,
-               .num_kv_heads = config.num_key_value_heads,
-               .head_dim = config.head_dim,
-               .window = block.forward.window,
-               .scale = config.query_pre_attn_scalar > 0
-                            ? static_cast<float>(1 / std::sqrt(config.query_pre_attn_scalar))
-                            : 0} {}
+      : block_(block), config_(config), shape_(attention_shape(config, block.forward.window)) {}
 
   // x [rows, hidden_size] enters the block, d_out is the loss's gradient by what leaves it. Gives
   // that by x, and tells the gradient by each weight.

@@ -86,7 +86,7 @@ std::vector<CalibrationBatch> first_sequences(const std::vector<CalibrationBatch
 }
 
 void fail_without_input(std::string_view linear) {
-  require(!linear.starts_with("mlp.experts."), linear,
+  require(!expert_part(linear), linear,
           ": no calibration token is routed to this expert; more calibration text is needed");
   fail(ErrorKind::kInternal, "nothing was told of the input of ", linear);
 }
@@ -109,8 +109,8 @@ void observe_block_inputs(const Block& block, const ModelConfig& config,
     const auto tell = [&](std::string_view linear, const at::Tensor& input) {
       if (first_with_same_input(linear) != linear) return;
       const std::array rows{input.size(0)};
-      const bool is_routed = linear.starts_with("mlp.experts.");
-      const auto sequences = is_routed ? std::span<const int64_t>(rows) : batch.sequence_rows;
+      const auto sequences =
+          expert_part(linear) ? std::span<const int64_t>(rows) : batch.sequence_rows;
       in_context(linear, [&] { observe(linear, input, sequences); });
     };
     block_inputs_(block, config, batch.forest, states, tell, scratch);

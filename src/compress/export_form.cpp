@@ -202,21 +202,31 @@ class FormOf {
     if (const auto grid = grid_of(method_)) return integers(*grid);
     if (std::holds_alternative<LlmInt8Config>(method_) ||
         std::holds_alternative<SmoothQuantConfig>(method_)) {
-      return {CompressedTensorsLayout{CtInteger{8, {1, -1}, true, false}, {}},
-              compressed_config("int-quantized",
-                                {{"num_bits", 8},
-                                 {"type", "int"},
-                                 {"symmetric", true},
-                                 {"strategy", "channel"},
-                                 {"dynamic", false}},
-                                {{"num_bits", 8},
-                                 {"type", "int"},
-                                 {"symmetric", true},
-                                 {"strategy", "token"},
-                                 {"dynamic", true}}),
-              false, dtype_};
+      return rows();
     }
     return sparse();
+  }
+
+  // SmoothQuant rounds every input, as such files can say; LLM.int8() leaves outliers alone, so of
+  // it they hold the weights.
+  PackedForm rows() const {
+    Json inputs;
+    if (std::holds_alternative<SmoothQuantConfig>(method_)) {
+      inputs = {{"num_bits", 8},
+                {"type", "int"},
+                {"symmetric", true},
+                {"strategy", "token"},
+                {"dynamic", true}};
+    }
+    return {CompressedTensorsLayout{CtInteger{8, {1, -1}, true, false}, {}},
+            compressed_config("int-quantized",
+                              {{"num_bits", 8},
+                               {"type", "int"},
+                               {"symmetric", true},
+                               {"strategy", "channel"},
+                               {"dynamic", false}},
+                              inputs),
+            false, dtype_};
   }
 
   PackedForm integers(const Grid& g) const {

@@ -111,6 +111,18 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"fp8_channel", {{"method", "dense"}}, "CT-FP8-row"},
         Case{"fp8_tensor", {{"method", "dense"}}, "CT-FP8-tensor"}));
 
+// LLM.int8() leaves inputs of large columns alone; a file that announced 8-bit inputs would have
+// other software round those too.
+TEST(ExportForm, AnnouncesRoundedInputsOfSmoothQuantAlone) {
+  const auto inputs = [](const char* method) {
+    const auto form = export_form("compressed-tensors", method_config({{"method", method}}),
+                                  tiny_config(), "float16");
+    return form.quantization_config["config_groups"]["group_0"]["input_activations"];
+  };
+  EXPECT_TRUE(inputs("llm_int8").is_null());
+  EXPECT_EQ(inputs("smoothquant")["strategy"], "token");
+}
+
 TEST(ExportForm, RefusesBeforeAnyWork) {
   const ModelConfig model = tiny_config();
   const auto refusal = [&](const std::string& format, const Json& settings) -> std::string {

@@ -31,7 +31,7 @@ Sums sums_of(const ModelConfig& model, MlpKind mlp) {
   for (const std::string_view linear : block_linear_names(model, mlp)) {
     const auto shape = linear_shape(linear, model);
     const auto out = static_cast<double>(shape[0]), in = static_cast<double>(shape[1]);
-    const double share = linear.starts_with("mlp.experts.")
+    const double share = expert_part(linear)
                              ? static_cast<double>(model.experts.num_experts_per_tok) /
                                    static_cast<double>(model.experts.num_experts)
                              : 1;

@@ -8,7 +8,6 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "kernels/attention.h"
 
 namespace assay {
 namespace {
@@ -58,16 +57,11 @@ void rotate_(at::Tensor& x, const ForestLayout& layout, int64_t window, int64_t 
     rotary->rotate_(x.mutable_data_ptr<float>(), x.size(0), num_heads, positions);
 }
 
-kernels::AttentionShape attention_shape(const ModelConfig& c, const ForestLayout& layout,
-                                        int64_t window) {
-  const double scale = c.query_pre_attn_scalar > 0 ? 1 / std::sqrt(c.query_pre_attn_scalar) : 0;
-  return {.num_heads = c.num_attention_heads,
-          .num_kv_heads = c.num_key_value_heads,
-          .head_dim = c.head_dim,
-          .window = window,
-          .scale = static_cast<float>(scale),
-          .softcap = static_cast<float>(c.attn_logit_softcapping),
-          .alibi_slopes = layout.alibi_slopes};
+kernels::AttentionShape shape_in(const ForestLayout& layout, const ModelConfig& config,
+                                 int64_t window) {
+  auto shape = attention_shape(config, window);
+  shape.alibi_slopes = layout.alibi_slopes;
+  return shape;
 }
 
 // One a head: 2^(-8 i / n) for n heads, a power of two; for other numbers those of the next lower
@@ -273,7 +267,7 @@ class BlockPass {
     norm_heads_(queries, block_.head_norms.q, config_);
     rotate_(queries, layout_, block_.window, config_.num_attention_heads, positions_);
     auto attended = scratch_rows(scratch_.attended, queries.size(0), queries.size(1));
-    kernels::attention(attention_shape(config_, layout_, block_.window),
+    kernels::attention(shape_in(layout_, config_, block_.window),
                        query_runs(layout_, wanted_, path_, queries, keys, values, attended));
     tell("self_attn.o_proj", attended);
     return attended;
@@ -403,6 +397,16 @@ TokenForest forest_of_sequences(const std::vector<std::vector<int32_t>>& sequenc
   return forest;
 }
 
+kernels::AttentionShape attention_shape(const ModelConfig& c, int64_t window) {
+  const double scale = c.query_pre_attn_scalar > 0 ? 1 / std::sqrt(c.query_pre_attn_scalar) : 0;
+  return {.num_heads = c.num_attention_heads,
+          .num_kv_heads = c.num_key_value_heads,
+          .head_dim = c.head_dim,
+          .window = window,
+          .scale = static_cast<float>(scale),
+          .softcap = static_cast<float>(c.attn_logit_softcapping)};
+}
+
 kernels::RotaryTable rotary_table(const ModelConfig& c, int64_t num_positions, int64_t window) {
   const bool is_local = window > 0 && c.local_rope_theta > 0;
   const auto frequencies = is_local
@@ -468,7 +472,7 @@ at::Tensor attention_output(const AttentionParts& parts, const ModelConfig& conf
   std::vector<int64_t> all(static_cast<size_t>(rows));
   std::iota(all.begin(), all.end(), 0);
   auto attended = at::empty({rows, queries.size(1)}, at::kFloat);
-  kernels::attention(attention_shape(config, layout, parts.window),
+  kernels::attention(shape_in(layout, config, parts.window),
                      query_runs(layout, all, {}, queries, keys, values, attended));
   return attended;
 }

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/attention.h"
 #include "kernels/elementwise.h"
 #include "kernels/kv_cache.h"
 #include "model/checkpoint.h"
@@ -107,6 +108,9 @@ using LinearInputObserver = std::function<void(std::string_view linear, const at
 // mlp(norm(x)), the variations of model/config.h.
 at::Tensor block_forward(const Block& block, const ModelConfig& config, const TokenForest& forest,
                          const at::Tensor& hidden);
+
+// The attention of a layer with this window, without slopes.
+kernels::AttentionShape attention_shape(const ModelConfig& config, int64_t window);
 
 // The turns of positions 0 .. num_positions - 1 in a layer with this window (those that slide may
 // have a base of their own).

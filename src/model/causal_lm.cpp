@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/error.h"
 #include "model/block.h"
@@ -32,19 +31,15 @@ Linear* linear_of_mlp(Linear& gate_proj, Linear& up_proj, Linear& down_proj,
 }
 
 Linear* linear_of_experts(Experts& experts, std::string_view name) {
-  constexpr std::string_view kShared = "mlp.shared_expert.", kExperts = "mlp.experts.";
+  constexpr std::string_view kShared = "mlp.shared_expert.";
   if (name.starts_with(kShared) && experts.shared) {
     Mlp& mlp = *experts.shared;
     return linear_of_mlp(mlp.gate_proj, mlp.up_proj, mlp.down_proj, name.substr(kShared.size()));
   }
-  if (!name.starts_with(kExperts)) return nullptr;
-  size_t number = 0;
-  const auto rest = name.substr(kExperts.size());
-  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), number);
-  if (error != std::errc() || number >= experts.experts.size()) return nullptr;
-  Mlp& mlp = experts.experts[number];
-  return linear_of_mlp(mlp.gate_proj, mlp.up_proj, mlp.down_proj,
-                       rest.substr(static_cast<size_t>(end - rest.data()) + 1));
+  const auto of = expert_part(name);
+  if (!of || of->expert < 0 || of->expert >= std::ssize(experts.experts)) return nullptr;
+  Mlp& mlp = experts.experts[static_cast<size_t>(of->expert)];
+  return linear_of_mlp(mlp.gate_proj, mlp.up_proj, mlp.down_proj, of->part);
 }
 
 Linear* find_linear(Block& block, std::string_view name) {

@@ -118,6 +118,7 @@ std::vector<StoredTensor> model_tensors(std::vector<StoredTensor> stored,
     unseen.erase(found);
   }
   std::vector<std::string_view> known;
+  known.reserve(files.size());
   for (const FileTensor& file : files) known.push_back(file.name);
   for (const auto& [extra, tensor] : unseen) {
     if (may_be_ignored(extra, config)) continue;
@@ -128,17 +129,6 @@ std::vector<StoredTensor> model_tensors(std::vector<StoredTensor> stored,
   }
   std::ranges::sort(tensors, {}, name);
   return tensors;
-}
-
-// How the rows and values of a GGUF file differ from those of a Hugging Face one.
-void undo_gguf_conversion_(StoredTensor& tensor, const ModelConfig& config) {
-  const std::string& name = tensor.record.name;
-  if (config.norms_store_minus_one && name.ends_with("norm.weight")) tensor.added = -1;
-  if (!family_of_model_type(config.model_type).interleaved_gguf) return;
-  if (name.find(".q_proj.") != std::string::npos)
-    tensor.interleaved_heads = config.num_attention_heads;
-  if (name.find(".k_proj.") != std::string::npos)
-    tensor.interleaved_heads = config.num_key_value_heads;
 }
 
 // What stands in front of the names: old files leave it out.
@@ -205,7 +195,11 @@ CheckpointFiles read_gguf_checkpoint(const std::filesystem::path& path) {
       all.push_back(stored(tensor));
     }
     files.tensors = model_tensors(std::move(all), gguf_tensors(files.config), files.config);
-    for (auto& tensor : files.tensors) undo_gguf_conversion_(tensor, files.config);
+    for (auto& tensor : files.tensors) {
+      const auto conversion = gguf_conversion(tensor.record.name, files.config);
+      tensor.interleaved_heads = conversion.interleaved_heads;
+      tensor.added = -conversion.added;
+    }
     return std::move(files);
   });
 }

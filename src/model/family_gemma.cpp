@@ -102,8 +102,11 @@ void write_gemma3(const ModelConfig& c, Json& config) {
 
 void read_gemma_gguf(const GgufFile& /*file*/, ModelConfig& c) { read_embedding_scale({}, c); }
 
-// Neither the pattern of layers nor (in most files) the local base is in the metadata.
-void read_sliding_gguf(const GgufFile& file, ModelConfig& c, bool (*is_full)(int64_t)) {
+// Neither the pattern of layers nor (in most files) the local base is in the metadata. Scores are
+// divided by the root of the head size, but in the largest model, of so many layers, by that of
+// hidden_size / heads.
+void read_sliding_gguf(const GgufFile& file, ModelConfig& c, bool (*is_full)(int64_t),
+                       int64_t layers_of_largest) {
   read_embedding_scale({}, c);
   const std::string arch = file.string("general.architecture") + ".";
   c.attn_logit_softcapping =
@@ -111,22 +114,17 @@ void read_sliding_gguf(const GgufFile& file, ModelConfig& c, bool (*is_full)(int
   c.final_logit_softcapping =
       file.find_number(arch + "final_logit_softcapping").value_or(c.final_logit_softcapping);
   c.full_attention_layers = full_layers(Json::object(), c.num_hidden_layers, is_full);
+  const bool is_largest = c.num_hidden_layers == layers_of_largest;
+  c.query_pre_attn_scalar =
+      static_cast<double>(is_largest ? c.hidden_size / c.num_attention_heads : c.head_dim);
 }
 
-// Scores are divided by the root of the head size, but in the largest model by that of
-// hidden_size / heads.
 void read_gemma2_gguf(const GgufFile& file, ModelConfig& c) {
-  read_sliding_gguf(file, c, is_full_gemma2);
-  const bool is_27b = c.num_hidden_layers == 46;
-  c.query_pre_attn_scalar =
-      static_cast<double>(is_27b ? c.hidden_size / c.num_attention_heads : c.head_dim);
+  read_sliding_gguf(file, c, is_full_gemma2, 46);
 }
 
 void read_gemma3_gguf(const GgufFile& file, ModelConfig& c) {
-  read_sliding_gguf(file, c, is_full_gemma3);
-  const bool is_27b = c.num_hidden_layers == 62;
-  c.query_pre_attn_scalar =
-      static_cast<double>(is_27b ? c.hidden_size / c.num_attention_heads : c.head_dim);
+  read_sliding_gguf(file, c, is_full_gemma3, 62);
   c.local_rope_theta = file.find_number("gemma3.rope.local.freq_base").value_or(c.local_rope_theta);
 }
 

@@ -89,6 +89,19 @@ ModelConfig opt_defaults() {
   return c;
 }
 
+// BLOOM's and Falcon's, whose newer architecture has a norm for each of attention and MLP.
+constexpr std::array kDenseNames{
+    FileName{"self_attention.query_key_value",
+             {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"},
+             PartLayout::kGroups},
+    FileName{"self_attention.dense", {"self_attn.o_proj", "", ""}},
+    FileName{"mlp.dense_h_to_4h", {"mlp.fc1", "", ""}},
+    FileName{"mlp.dense_4h_to_h", {"mlp.fc2", "", ""}},
+    FileName{"ln_attn", {"input_layernorm", "", ""}},
+    FileName{"ln_mlp", {"post_attention_layernorm", "", ""}},
+};
+constexpr auto kPlainDenseNames = std::span<const FileName>(kDenseNames).first(4);
+
 // BLOOM
 
 constexpr std::array kBloomKeys{
@@ -96,15 +109,6 @@ constexpr std::array kBloomKeys{
     KeyName{"num_hidden_layers", "n_layer"},       KeyName{"num_attention_heads", "n_head"},
     KeyName{"rms_norm_eps", "layer_norm_epsilon"}, KeyName{"max_position_embeddings", "seq_length"},
 };
-constexpr std::array kBloomNames{
-    FileName{"self_attention.query_key_value",
-             {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"},
-             PartLayout::kGroups},
-    FileName{"self_attention.dense", {"self_attn.o_proj", "", ""}},
-    FileName{"mlp.dense_h_to_4h", {"mlp.fc1", "", ""}},
-    FileName{"mlp.dense_4h_to_h", {"mlp.fc2", "", ""}},
-};
-
 void read_bloom(const Json& config, ModelConfig& c) {
   c.intermediate_size = 4 * c.hidden_size;
   require_only(config, "apply_residual_connection_post_layernorm", false);
@@ -130,8 +134,7 @@ constexpr std::array kNeoxNames{
     FileName{"mlp.dense_h_to_4h", {"mlp.fc1", "", ""}},
     FileName{"mlp.dense_4h_to_h", {"mlp.fc2", "", ""}},
 };
-constexpr std::array<std::string_view, 3> kNeoxIgnored{".attention.bias", ".attention.masked_bias",
-                                                       ".rotary_emb.inv_freq"};
+constexpr std::array<std::string_view, 2> kNeoxIgnored{".attention.bias", ".attention.masked_bias"};
 
 void read_neox(const Json& config, ModelConfig& c) {
   c.parallel_residual = json_get_or<bool>(config, "use_parallel_residual", true, "config");
@@ -154,21 +157,9 @@ ModelConfig neox_defaults() {
 constexpr std::array kFalconKeys{
     KeyName{"rms_norm_eps", "layer_norm_epsilon"}, KeyName{"intermediate_size", "ffn_hidden_size"},
     KeyName{"hidden_act", "activation"}, KeyName{"num_key_value_heads", "num_kv_heads"}};
-constexpr std::array kFalconNames{
-    FileName{"self_attention.query_key_value",
-             {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"},
-             PartLayout::kGroups},
-    FileName{"self_attention.dense", {"self_attn.o_proj", "", ""}},
-    FileName{"mlp.dense_h_to_4h", {"mlp.fc1", "", ""}},
-    FileName{"mlp.dense_4h_to_h", {"mlp.fc2", "", ""}},
-    // Of the architecture with a norm for each of attention and MLP.
-    FileName{"ln_attn", {"input_layernorm", "", ""}},
-    FileName{"ln_mlp", {"post_attention_layernorm", "", ""}},
-};
-
 std::span<const FileName> falcon_names(const ModelConfig& c) {
   const bool has_two_norms = c.parallel_residual && !c.shared_norm;
-  return std::span(kFalconNames).first(has_two_norms ? kFalconNames.size() : 4);
+  return has_two_norms ? std::span<const FileName>(kDenseNames) : kPlainDenseNames;
 }
 
 void read_falcon(const Json& config, ModelConfig& c) {
@@ -228,19 +219,20 @@ std::vector<Family> gpt_families() {
              .defaults = opt_defaults(),
              .read = read_opt,
              .write = write_opt},
-      Family{.model_type = "bloom",
-             .architecture = "BloomForCausalLM",
-             .gguf = "",
-             .outer = {.trunk = "transformer.",
-                       .trunk_may_be_absent = true,
-                       .layers = "h.",
-                       .embed_tokens = "word_embeddings",
-                       .norm = "ln_f",
-                       .embedding_norm = "word_embeddings_layernorm"},
-             .names = [](const ModelConfig&) -> std::span<const FileName> { return kBloomNames; },
-             .keys = kBloomKeys,
-             .defaults = bloom_defaults(),
-             .read = read_bloom},
+      Family{
+          .model_type = "bloom",
+          .architecture = "BloomForCausalLM",
+          .gguf = "",
+          .outer = {.trunk = "transformer.",
+                    .trunk_may_be_absent = true,
+                    .layers = "h.",
+                    .embed_tokens = "word_embeddings",
+                    .norm = "ln_f",
+                    .embedding_norm = "word_embeddings_layernorm"},
+          .names = [](const ModelConfig&) -> std::span<const FileName> { return kPlainDenseNames; },
+          .keys = kBloomKeys,
+          .defaults = bloom_defaults(),
+          .read = read_bloom},
       Family{.model_type = "gpt_neox",
              .architecture = "GPTNeoXForCausalLM",
              .gguf = "",

@@ -19,12 +19,9 @@ struct Numbered {
 };
 
 Numbered numbered(std::string_view part) {
-  constexpr std::string_view kExperts = "mlp.experts.";
-  if (!part.starts_with(kExperts)) return {std::string(part), ""};
-  const auto rest = part.substr(kExperts.size());
-  const auto digits = std::min(rest.find('.'), rest.size());
-  return {std::string(kExperts) + "#" + std::string(rest.substr(digits)),
-          std::string(rest.substr(0, digits))};
+  const auto expert = expert_part(part);
+  if (!expert) return {std::string(part), ""};
+  return {"mlp.experts.#." + std::string(expert->part), std::to_string(expert->expert)};
 }
 
 std::string with_number(std::string_view pattern, const std::string& number) {
@@ -55,7 +52,10 @@ RowRuns group_rows(size_t part, const ModelConfig& c) {
 // A file's tensor out of its parts, whose rows are laid out anew.
 FileTensor joined(std::string name, std::vector<FilePart> parts, PartLayout layout,
                   const ModelConfig& config) {
-  FileTensor tensor{.name = std::move(name), .shape = parts[0].shape, .parts = std::move(parts)};
+  FileTensor tensor;
+  tensor.name = std::move(name);
+  tensor.shape = parts[0].shape;
+  tensor.parts = std::move(parts);
   int64_t rows = 0;
   for (size_t i = 0; i < tensor.parts.size(); ++i) {
     FilePart& part = tensor.parts[i];
@@ -177,6 +177,17 @@ std::vector<FileTensor> gguf_tensors(const ModelConfig& config) {
   require(!family_of_model_type(config.model_type).gguf.empty(), "GGUF files of models of type ",
           config.model_type, " are not known");
   return file_tensors(config, kGgufOuter, kGgufNames, "", "blk.");
+}
+
+GgufConversion gguf_conversion(std::string_view name, const ModelConfig& config) {
+  GgufConversion conversion;
+  if (config.norms_store_minus_one && name.ends_with("norm.weight")) conversion.added = 1;
+  if (!family_of_model_type(config.model_type).interleaved_gguf) return conversion;
+  if (name.find(".q_proj.") != std::string_view::npos)
+    conversion.interleaved_heads = config.num_attention_heads;
+  if (name.find(".k_proj.") != std::string_view::npos)
+    conversion.interleaved_heads = config.num_key_value_heads;
+  return conversion;
 }
 
 std::vector<int64_t> row_indices(const RowRuns& rows) {

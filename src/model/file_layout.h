@@ -44,6 +44,15 @@ std::vector<FileTensor> hugging_face_tensors(const ModelConfig& config);
 // GGUF files are not known.
 std::vector<FileTensor> gguf_tensors(const ModelConfig& config);
 
+// What a GGUF file has otherwise than a folder: rows of each of so many heads (0: none) in
+// interleaved rotary order, and a number added to every value (1 to norms that a folder stores as
+// w and that multiply by 1 + w).
+struct GgufConversion {
+  int64_t interleaved_heads = 0;
+  float added = 0;
+};
+GgufConversion gguf_conversion(std::string_view name, const ModelConfig& config);
+
 // The rows of a matrix or vector, in order.
 std::vector<int64_t> row_indices(const RowRuns& rows);
 

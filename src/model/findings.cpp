@@ -17,11 +17,6 @@ constexpr int64_t kFewWeights = 1024;  // a smaller linear's mean says little
 
 using Findings = std::vector<std::string>;
 
-const TensorFacts* facts_of(const Inspection& inspection, const std::string& name) {
-  const auto found = std::ranges::find(inspection.tensors, name, &TensorFacts::name);
-  return found == inspection.tensors.end() ? nullptr : &*found;
-}
-
 void find_non_finite(const Inspection& inspection, Findings& findings) {
   for (const TensorGroup& group : inspection.groups) {
     for (const std::string& name : group.non_finite_tensors)
@@ -36,6 +31,8 @@ void find_false_zeros(const Inspection& inspection, Findings& findings) {
           ? inspection.provenance.value(Json::json_pointer("/report/linears"), Json())
           : Json();
   if (!linears.is_array()) return;
+  std::map<std::string_view, const TensorFacts*> facts_of;
+  for (const TensorFacts& facts : inspection.tensors) facts_of[facts.name] = &facts;
   for (const Json& linear : linears) {
     if (!linear.is_object() || !linear.contains("tensor") || !linear["tensor"].is_string() ||
         !linear.contains("zeros") || !linear["zeros"].is_number_integer()) {
@@ -43,12 +40,15 @@ void find_false_zeros(const Inspection& inspection, Findings& findings) {
     }
     const auto name = linear["tensor"].get<std::string>();
     const auto claimed = linear["zeros"].get<int64_t>();
-    const TensorFacts* facts = facts_of(inspection, name);
-    if (facts == nullptr) {
+    const auto found = facts_of.find(name);
+    if (found == facts_of.end()) {
       findings.push_back("the provenance speaks of " + name + ", which is not there");
-    } else if (facts->counts.zeros != claimed) {
+      continue;
+    }
+    const WeightCounts& counts = found->second->counts;
+    if (counts.zeros != claimed) {
       findings.push_back(fmt::format("{}: the provenance claims {} zeros, {} of {} weights are",
-                                     name, claimed, facts->counts.zeros, facts->counts.weights));
+                                     name, claimed, counts.zeros, counts.weights));
     }
   }
 }
@@ -70,17 +70,6 @@ void find_false_pattern(const Inspection& inspection, Findings& findings) {
                                    facts.name, pattern.get<std::string>(), groups - holding,
                                    groups));
   }
-}
-
-// "model.layers.3.mlp.up_proj.weight" -> "mlp.up_proj.weight", experts of a layer together.
-std::string role_of(std::string_view name) {
-  const auto part = block_part(name);
-  std::string role(part ? part->part : name);
-  for (size_t at = role.find_first_of("0123456789"); at != std::string::npos;
-       at = role.find_first_of("0123456789", at)) {
-    role.erase(at, 1);
-  }
-  return role;
 }
 
 double median(std::vector<double> values) {

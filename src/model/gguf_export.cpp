@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/version.h"
-#include "model/family.h"
 #include "model/file_layout.h"
 #include "model/gguf_file_types.h"
 #include "model/gguf_metadata.h"
@@ -104,13 +103,6 @@ void add_storage_keys(const GgufExportOptions& options, const GgufFileType& type
   plan.values.emplace_back("quantize.imatrix.chunks_count", static_cast<uint64_t>(matrix.chunks));
 }
 
-int64_t interleaved_heads(std::string_view name, const ModelConfig& config) {
-  if (!family_of_model_type(config.model_type).interleaved_gguf) return 0;
-  if (name.find(".q_proj.") != std::string_view::npos) return config.num_attention_heads;
-  if (name.find(".k_proj.") != std::string_view::npos) return config.num_key_value_heads;
-  return 0;
-}
-
 std::vector<float> importance_of(const std::string& gguf_name, uint64_t row_length,
                                  const ImportanceMatrix* matrix) {
   if (matrix == nullptr) return {};
@@ -125,8 +117,7 @@ PlannedTensor planned(const FileTensor& file, const ModelConfig& config, const G
                       const GgufExportOptions& options) {
   PlannedTensor plan;
   plan.name = file.parts[0].name;
-  plan.interleaved_heads = interleaved_heads(plan.name, config);
-  if (config.norms_store_minus_one && plan.name.ends_with("norm.weight")) plan.added = 1;
+  plan.conversion = gguf_conversion(plan.name, config);
   plan.stored = {file.name, {file.shape.rbegin(), file.shape.rend()}, nullptr};
   const uint64_t row_length = plan.stored.dims[0];
   if (is_always_float32(file.name, file.shape.size())) {
@@ -194,8 +185,9 @@ StorageLoss write_tensor(const Checkpoint& checkpoint, const GgufFile* source,
     loss.copied = 1;
   } else {
     auto values = checkpoint.tensor(tensor.name);
-    if (tensor.interleaved_heads > 0) values = rotary_interleaved(values, tensor.interleaved_heads);
-    if (tensor.added != 0) values = values + tensor.added;
+    const auto [interleaved_heads, added] = tensor.conversion;
+    if (interleaved_heads > 0) values = rotary_interleaved(values, interleaved_heads);
+    if (added != 0) values = values + added;
     loss = encode({values.const_data_ptr<float>(), static_cast<size_t>(values.numel())}, tensor,
                   buffer);
     writer.write(tensor.stored.name, buffer);

@@ -12,6 +12,7 @@
 #include "io/gguf_writer.h"
 #include "io/imatrix.h"
 #include "model/checkpoint.h"
+#include "model/file_layout.h"
 #include "model/storage_loss.h"
 
 namespace assay {
@@ -27,10 +28,9 @@ struct GgufExportOptions {
 struct PlannedTensor {
   std::string name;  // Hugging Face name; empty: rope_divisors
   GgufTensorDeclaration stored;
-  int64_t interleaved_heads = 0;  // > 0: rows go into interleaved rotary order
-  float added = 0;                // to every value: 1 to norms that a folder stores as w
-  bool is_copied = false;         // the source's bytes are of this type: they stay
-  std::vector<float> importance;  // of its columns, or empty
+  GgufConversion conversion = {};  // of its values
+  bool is_copied = false;          // the source's bytes are of this type: they stay
+  std::vector<float> importance;   // of its columns, or empty
 };
 
 struct GgufPlan {

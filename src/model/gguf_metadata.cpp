@@ -27,9 +27,7 @@ void add_rope_scaling(const std::string& arch, const ModelConfig& c, GgufMetadat
   }
   require(scaling.rope_type == "llama3", "rotary scaling '", scaling.rope_type,
           "' is not written to GGUF files; linear and llama3 are");
-  metadata.rope_divisors = rotary_frequencies(c.head_dim, c.rope_theta, {}).inverse;
-  const auto scaled = rotary_frequencies(c.head_dim, c.rope_theta, scaling).inverse;
-  for (size_t i = 0; i < scaled.size(); ++i) metadata.rope_divisors[i] /= scaled[i];
+  metadata.rope_divisors = divisors_of_scaling(c.head_dim, c.rope_theta, scaling);
 }
 
 }  // namespace

@@ -40,19 +40,10 @@ constexpr std::array<std::string_view, 22> kGroupOrder{"embed_tokens",
                                                        "bias",
                                                        "lm_head"};
 
-// "model.layers.3.mlp.up_proj.weight" -> "mlp.up_proj", an expert's without its number; all norms
-// are one group, all biases another.
+// A tensor's role; all norms are one group, all biases another.
 std::string group_of(const std::string& name) {
-  constexpr std::string_view kExperts = "mlp.experts.";
   if (name.ends_with(".bias")) return "bias";
-  if (name.ends_with("norm.weight")) return "norm";
-  const auto part = block_part(name);
-  std::string_view group = part ? part->part : name;
-  if (!part && group.starts_with("model.")) group.remove_prefix(std::string_view("model.").size());
-  if (group.ends_with(".weight")) group.remove_suffix(std::string_view(".weight").size());
-  if (!group.starts_with(kExperts)) return std::string(group);
-  const auto dot = group.find('.', kExperts.size());
-  return std::string(kExperts) + std::string(group.substr(std::min(dot + 1, group.size())));
+  return name.ends_with("norm.weight") ? "norm" : role_of(name);
 }
 
 struct TensorCounts {

@@ -146,6 +146,7 @@ std::vector<std::string> packed_warnings(const std::vector<StoredTensor>& tensor
     if (!warning.empty()) ++counts[warning];
   }
   std::vector<std::string> lines;
+  lines.reserve(counts.size());
   for (const auto& [warning, count] : counts) {
     lines.push_back(fmt::format("in {} linears {}", count, warning));
   }

@@ -190,6 +190,13 @@ RotaryFrequencies rotary_frequencies(int64_t width, double theta, const RopeScal
   return result;
 }
 
+std::vector<float> divisors_of_scaling(int64_t width, double theta, const RopeScaling& scaling) {
+  auto divisors = rotary_frequencies(width, theta, {}).inverse;
+  const auto scaled = rotary_frequencies(width, theta, scaling).inverse;
+  for (size_t i = 0; i < divisors.size(); ++i) divisors[i] /= scaled[i];
+  return divisors;
+}
+
 RopeScaling scaling_of_divisors(std::span<const float> divisors, double theta) {
   const auto head_dim = 2 * static_cast<int64_t>(divisors.size());
   const auto plain = rotary_frequencies(head_dim, theta, {}).inverse;

@@ -43,6 +43,9 @@ struct RotaryFrequencies {
 // Of `width` elements of a head. longrope gives those of texts up to the original length.
 RotaryFrequencies rotary_frequencies(int64_t width, double theta, const RopeScaling& scaling);
 
+// Plain frequencies over scaled ones, [width / 2]: the tensor rope_freqs.weight of GGUF files.
+std::vector<float> divisors_of_scaling(int64_t width, double theta, const RopeScaling& scaling);
+
 // A GGUF file stores what Llama 3.x divides its frequencies by (rope_freqs.weight) and not how that
 // was found: the published scaling that gives these numbers. Error(kBadInput) where none does.
 RopeScaling scaling_of_divisors(std::span<const float> divisors, double theta);

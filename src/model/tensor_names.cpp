@@ -20,13 +20,13 @@ constexpr std::array<std::string_view, 2> kPlain{"fc1", "fc2"};
 constexpr std::string_view kLayers = "model.layers.", kExperts = "mlp.experts.",
                            kSharedExpert = "mlp.shared_expert.";
 
-// "mlp.experts.12.up_proj" -> "up_proj"; nothing for a linear of no expert.
-std::optional<std::string_view> part_of_expert(std::string_view linear) {
-  if (!linear.starts_with(kExperts)) return std::nullopt;
-  linear.remove_prefix(kExperts.size());
-  const auto digits = linear.find_first_not_of("0123456789");
-  if (digits == 0 || digits == std::string_view::npos || linear[digits] != '.') return std::nullopt;
-  return linear.substr(digits + 1);
+// "3.mlp.up_proj" -> 3, "mlp.up_proj"; nothing for another form.
+std::optional<std::pair<int64_t, std::string_view>> after_number(std::string_view text) {
+  int64_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || rest == end || *rest != '.') return std::nullopt;
+  return std::pair(number, std::string_view(rest + 1, static_cast<size_t>(end - rest) - 1));
 }
 
 // [out, in] of a part of an MLP.
@@ -113,8 +113,8 @@ std::vector<int64_t> linear_shape(std::string_view linear, const ModelConfig& c)
   if (linear == "self_attn.q_proj") return {q, c.hidden_size};
   if (linear == "self_attn.o_proj") return {c.hidden_size, q};
   if (linear.starts_with("self_attn.")) return {kv, c.hidden_size};
-  if (const auto part = part_of_expert(linear))
-    return mlp_shape(*part, c.hidden_size, c.experts.moe_intermediate_size);
+  if (const auto of = expert_part(linear))
+    return mlp_shape(of->part, c.hidden_size, c.experts.moe_intermediate_size);
   if (linear.starts_with(kSharedExpert)) {
     return mlp_shape(linear.substr(kSharedExpert.size()), c.hidden_size,
                      c.experts.shared_expert_intermediate_size);
@@ -134,7 +134,7 @@ std::string linear_bias_name(int64_t layer, std::string_view linear) {
 bool has_bias(std::string_view linear, const ModelConfig& c) {
   if (linear == "self_attn.o_proj") return c.o_bias;
   if (linear.starts_with("self_attn.")) return c.qkv_bias;
-  const bool is_expert = linear.starts_with(kExperts) || linear.starts_with(kSharedExpert);
+  const bool is_expert = expert_part(linear) || linear.starts_with(kSharedExpert);
   return c.mlp_bias && !is_expert;
 }
 
@@ -196,13 +196,29 @@ int64_t num_weights(const ModelConfig& config) {
 
 std::optional<BlockPart> block_part(std::string_view name) {
   if (!name.starts_with(kLayers)) return std::nullopt;
-  name.remove_prefix(kLayers.size());
-  BlockPart result{};
-  const char* end = name.data() + name.size();
-  const auto [rest, error] = std::from_chars(name.data(), end, result.layer);
-  if (error != std::errc() || rest == end || *rest != '.') return std::nullopt;
-  result.part = {rest + 1, static_cast<size_t>(end - rest) - 1};
-  return result;
+  const auto found = after_number(name.substr(kLayers.size()));
+  if (!found) return std::nullopt;
+  return BlockPart{found->first, found->second};
+}
+
+std::optional<ExpertPart> expert_part(std::string_view linear) {
+  if (!linear.starts_with(kExperts)) return std::nullopt;
+  const auto found = after_number(linear.substr(kExperts.size()));
+  if (!found) return std::nullopt;
+  return ExpertPart{found->first, found->second};
+}
+
+std::string role_of(std::string_view name) {
+  constexpr std::string_view kModel = "model.", kWeight = ".weight";
+  const auto block = block_part(name);
+  if (block) {
+    name = block->part;
+  } else if (name.starts_with(kModel)) {
+    name.remove_prefix(kModel.size());
+  }
+  if (name.ends_with(kWeight)) name.remove_suffix(kWeight.size());
+  const auto expert = expert_part(name);
+  return expert ? std::string(kExperts) + std::string(expert->part) : std::string(name);
 }
 
 bool is_block_linear(std::string_view name) {
@@ -215,10 +231,10 @@ bool is_block_linear(std::string_view name) {
     return linear.starts_with(prefix) &&
            std::ranges::find(parts, linear.substr(prefix.size())) != parts.end();
   };
-  const auto expert = part_of_expert(linear);
+  const auto expert = expert_part(linear);
   return std::ranges::find(kAttention, linear) != kAttention.end() || is_one_of("mlp.", kGated) ||
          is_one_of("mlp.", kPlain) || is_one_of(kSharedExpert, kGated) ||
-         (expert && std::ranges::find(kGated, *expert) != kGated.end());
+         (expert && std::ranges::find(kGated, expert->part) != kGated.end());
 }
 
 }  // namespace assay

@@ -40,6 +40,18 @@ std::span<const std::string_view> block_linear_names();
 // program.
 std::string_view lasting_name(const std::string& name);
 
+// "mlp.experts.12.up_proj" -> 12, "up_proj"; nothing for a linear of no expert.
+struct ExpertPart {
+  int64_t expert;
+  std::string_view part;
+};
+std::optional<ExpertPart> expert_part(std::string_view linear);
+
+// What a tensor is in any block, or for any expert: its name without layer, number and ".weight".
+// "model.layers.3.mlp.experts.12.up_proj.weight" -> "mlp.experts.up_proj"; "model.norm.weight" ->
+// "norm".
+std::string role_of(std::string_view name);
+
 // [out_features, in_features]
 std::vector<int64_t> linear_shape(std::string_view linear, const ModelConfig& config);
 

@@ -1,5 +1,7 @@
 #include "model/tiny_model.h"
 
+#include <ATen/ATen.h>
+
 #include <cmath>
 #include <map>
 #include <span>
@@ -13,6 +15,7 @@
 #include "io/safetensors_writer.h"
 #include "model/family.h"
 #include "model/file_layout.h"
+#include "model/stored_tensor.h"
 #include "model/tensor_names.h"
 
 namespace assay {
@@ -40,20 +43,14 @@ std::vector<float> random_values(const ExpectedTensor& tensor, uint64_t seed, ui
   return values;
 }
 
-// The order of a llama GGUF: row 2i + h of a head is row h * (head size / 2) + i of the Hugging
-// Face one.
-std::vector<float> interleaved(const std::vector<float>& values, int64_t heads, int64_t columns) {
-  const auto width = static_cast<size_t>(columns);
-  const size_t head_dim = values.size() / width / static_cast<size_t>(heads);
-  std::vector<float> result;
-  result.reserve(values.size());
-  for (size_t row = 0; row < values.size() / width; ++row) {
-    const size_t head = row / head_dim, i = row % head_dim / 2, half = row % 2;
-    const auto source = values.begin() + static_cast<std::ptrdiff_t>(
-                                             (head * head_dim + half * head_dim / 2 + i) * width);
-    result.insert(result.end(), source, source + static_cast<std::ptrdiff_t>(width));
-  }
-  return result;
+// As a GGUF file has them.
+std::vector<float> converted(std::vector<float> values, const GgufConversion& conversion,
+                             const std::vector<int64_t>& shape) {
+  for (float& value : values) value += conversion.added;
+  if (conversion.interleaved_heads == 0) return values;
+  const auto rows = rotary_interleaved(at::from_blob(values.data(), shape, at::kFloat),
+                                       conversion.interleaved_heads);
+  return {rows.const_data_ptr<float>(), rows.const_data_ptr<float>() + rows.numel()};
 }
 
 std::map<std::string, std::string> gguf_names(const ModelConfig& config) {
@@ -87,14 +84,6 @@ std::vector<std::pair<std::string, GgufValue>> gguf_values(const ModelConfig& c)
           {"tokenizer.ggml.eos_token_id", uint64_t{2}},
           {"tokenizer.ggml.add_bos_token", false},
           {"tokenizer.ggml.add_space_prefix", false}};
-}
-
-// What llama.cpp's converter stores: plain frequencies over scaled ones.
-std::vector<float> rope_divisors(const ModelConfig& c) {
-  auto divisors = rotary_frequencies(c.head_dim, c.rope_theta, {}).inverse;
-  const auto scaled = rotary_frequencies(c.head_dim, c.rope_theta, c.rope_scaling).inverse;
-  for (size_t i = 0; i < divisors.size(); ++i) divisors[i] /= scaled[i];
-  return divisors;
 }
 
 std::string as_text(const std::vector<float>& values) {
@@ -152,24 +141,19 @@ void write_tiny_gguf(const std::filesystem::path& path, const TinyModelOptions& 
   const auto config = tiny_config(options);
   const auto names = gguf_names(config);
   const auto tensors = all_tensors(config);
-  const bool is_interleaved = family_of_model_type(config.model_type).interleaved_gguf;
   std::vector<GgufTensorBytes> stored;
   for (size_t i = 0; i < tensors.size(); ++i) {
     const auto& [name, shape] = tensors[i];
-    auto values = random_values(tensors[i], options.seed, i);
-    const int64_t columns = shape.size() == 1 ? 1 : shape[1];
-    if (is_interleaved && name.find(".q_proj.") != std::string::npos) {
-      values = interleaved(values, config.num_attention_heads, columns);
-    } else if (is_interleaved && name.find(".k_proj.") != std::string::npos) {
-      values = interleaved(values, config.num_key_value_heads, columns);
-    }
+    const auto values =
+        converted(random_values(tensors[i], options.seed, i), gguf_conversion(name, config), shape);
     stored.push_back({names.at(name),
                       {shape.rbegin(), shape.rend()},
                       block_format_by_name("F32"),
                       as_text(values)});
   }
   if (config.rope_scaling.rope_type == "llama3") {
-    const auto divisors = rope_divisors(config);
+    const auto divisors =
+        divisors_of_scaling(config.head_dim, config.rope_theta, config.rope_scaling);
     stored.push_back(
         {"rope_freqs.weight", {divisors.size()}, block_format_by_name("F32"), as_text(divisors)});
   }

@@ -35,11 +35,6 @@ TensorDifference difference_of(const std::string& name, const at::Tensor& tensor
   return result;
 }
 
-std::string role_of(const std::string& name) {
-  const auto part = block_part(name);
-  return part ? std::string(part->part) : name;
-}
-
 }  // namespace
 
 WeightDifference weight_difference(const Checkpoint& checkpoint, const Checkpoint& base) {

@@ -113,7 +113,7 @@ AskedTask asked(const StudyTask& wanted, const Study& study, const ModelConfig& 
                   .cost = {}};
   const TaskOptions options{.limit = wanted.limit,
                             .seed = static_cast<uint64_t>(study.seed),
-                            .max_positions = config.max_position_embeddings,
+                            .max_positions = num_scored_positions(config),
                             .chat = wanted.chat,
                             .extra = wanted.options};
   asked.items = asked.task->items(tokenizer, wanted.subset, options);

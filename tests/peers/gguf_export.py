@@ -4,7 +4,6 @@ loader gives the log-likelihoods of `assay score` on the written file.
 SmolLM2's file as F32, Q8_0 and Q4_K_M (which falls back to Q5_0 and Q8_0 where rows are not of 256).
 """
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -15,22 +14,9 @@ import torch
 from safetensors.numpy import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-TOLERANCE = 2e-4  # nats: float32 sums in another order, 30 blocks
+from compressed_folder import REQUESTS, TOLERANCE, assay
+
 FILE_TYPES = ["F32", "Q8_0", "Q4_K_M"]
-REQUESTS = [
-    ("The capital of France is", " Paris"),
-    ("Water boils at a temperature of", " 100 degrees"),
-    ("She opened the letter, read it twice, and", " put it back into the drawer."),
-    ("def add(a, b):\n    return", " a + b"),
-    ("Q: Are cats mammals?\nA:", " Yes"),
-    ("Le chat est sur", " la table et le chien dort"),
-]
-
-
-def assay(binary, *arguments, **options):
-    done = subprocess.run([binary, *arguments], capture_output=True, text=True, **options)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def hugging_face_name(name):

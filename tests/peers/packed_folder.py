@@ -19,6 +19,7 @@ RTN4 = ["--method", "rtn", "--bits", "4", "--group_size", "64"]
 CASES = [
     ("compressed_tensors", "compressed-tensors", [*RTN4, "--sym"], 2e-4),
     ("compressed_tensors", "fp8_channel", ["--method", "dense"], 2e-4),
+    ("compressed_tensors", "fp8_tensor", ["--method", "dense"], 2e-4),
     ("bitsandbytes", "bnb", ["--method", "nf4"], 2e-4),
     ("bitsandbytes", "bnb", ["--method", "nf4", "--double_quant"], 2e-4),
     ("bitsandbytes", "bnb", ["--method", "fp4"], 2e-4),
