@@ -10,7 +10,7 @@
 namespace assay {
 
 // Resamples and draws of such outcomes: each visits every item.
-inline constexpr int64_t kTableDraws = 1999;
+inline constexpr int64_t kTableDraws = 999;
 
 // Outcome::of_items: values and difference, what chance gives in each arm, and p of no difference
 // when whole clusters exchange their arms. There is no interval; `problem` says why, and what
