@@ -124,6 +124,12 @@ CHAT_TEMPLATE = b"""{%- macro turn(m, end='|') -%}<{{ m.role }}>{{ m['content'] 
 {{ 'a,b'.split(',') | join('-') if ns.n > 1 else {'k': [1.5, none]} }}{% generation %}x{% endgeneration %}
 """
 
+# Subjects, other subjects (none), activities and templates, as src/data/unqover_fuzz.cpp reads them.
+UNQOVER = b"\0".join([
+    b"# two\n[subj] Reds\n[subj] team | Umbers\n[subj:dem] Red\n[subj:dem] team | Umber\n", b"",
+    b"[p_act] rude\t| were noisy\n[p_act:neg] rude | were quiet\n[p_act-single] rude | was noisy\n[p_act-single:neg] rude | was quiet\n",
+    b"A [subj1:dem] fan met [subj2].\tWho [p_act-single]?\tWho [p_act-single:neg]?\n"])
+
 STUDY = b"""study: s
 model: {path: m, dtype: auto}
 calibration: {data: "text:f", samples: 2, length: 8, seeds: [0]}
@@ -156,6 +162,7 @@ def main():
         "tokenizer_sentencepiece_model_fuzz": sentencepiece(),
         "chat_chat_template_fuzz": CHAT_TEMPLATE,
         "data_bbq_fuzz": json.dumps(BBQ).encode() + b"\n",
+        "data_unqover_fuzz": UNQOVER,
         "run_study_fuzz": STUDY,
         "pack_packed_layout_fuzz": packed_linear(),
     }

@@ -53,6 +53,12 @@ std::vector<double> influences(const Outcome& outcome, const OutcomePairs& pairs
     }
     return result;
   }
+  if (outcome.statistic == nullptr) {
+    for (size_t i = 0; i < pairs.size(); ++i) {
+      result[i] = pairs.variant[(i + 1) * k - 1] - pairs.base[(i + 1) * k - 1];
+    }
+    return result;
+  }
   const auto statistic = difference_statistic(outcome);
   const auto sums = total_sums(sums_by_cluster(pairs, {&pairs.base, &pairs.variant}));
   std::vector<double> gradient(2 * k);

@@ -33,8 +33,9 @@ ClusterSums sums_by_cluster(const OutcomePairs& pairs,
                             std::initializer_list<const std::vector<double>*> arms);
 
 // Each pair's share in the difference: for a mean its own oriented difference, for another smooth
-// statistic the linear part sum_j dT/ds_j c_ij. What follows from it (dependence, direction of a
-// change) needs it up to a factor only.
+// statistic the linear part sum_j dT/ds_j c_ij, for what is no function of sums the difference of
+// its signed number. What follows from it (dependence, direction of a change) needs it up to a
+// factor only.
 std::vector<double> influences(const Outcome& outcome, const OutcomePairs& pairs);
 
 struct ChangedClusters {

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "compare/difference.h"
+#include "compare/table_inference.h"
 #include "stats/cluster_bootstrap.h"
 #include "stats/cluster_robust.h"
 #include "stats/clusters.h"
@@ -195,6 +196,10 @@ Inference infer(const Outcome& outcome, const OutcomePairs& pairs, uint64_t seed
   result.effective_n = spread.effective_n;
   result.icc = spread.icc;
   result.largest_cluster_share = spread.largest_share;
+  if (outcome.of_items != nullptr || outcome.agreement != nullptr) {
+    (outcome.of_items != nullptr ? infer_items : infer_agreement)(outcome, pairs, seed, result);
+    return result;
+  }
   result.base = estimate_arm(outcome, pairs, pairs.base, seed, effort);
   result.variant = estimate_arm(outcome, pairs, pairs.variant, seed, effort);
   result.difference.value = orientation(outcome) * (scaled(outcome, result.variant.value) -

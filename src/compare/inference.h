@@ -30,6 +30,12 @@ struct CrossCheck {
   double high = NAN;
 };
 
+// What chance alone makes of a value that has no interval: mean and middle 95 %, by arm.
+struct Chance {
+  Estimate base;
+  Estimate variant;
+};
+
 struct Inference {
   Estimate base;
   Estimate variant;
@@ -42,6 +48,7 @@ struct Inference {
   std::string method;
   std::string problem;  // why there is no interval of the difference; empty when there is one
   std::optional<CrossCheck> cross_check;
+  std::optional<Chance> chance;  // of an outcome of items (metrics/outcome.h)
   int64_t num_items = 0;
   int64_t num_clusters = 0;
   double effective_n = 0;

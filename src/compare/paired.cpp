@@ -107,7 +107,7 @@ OutcomePairs pair_outcome(std::span<const AnsweredItem> base, std::span<const An
 }
 
 OutcomePairs pairs_of_group(const OutcomePairs& pairs, std::span<const AnsweredItem> base,
-                            const std::string& group) {
+                            const std::string& group, const Outcome& outcome) {
   OutcomePairs subset;
   subset.num_components = pairs.num_components;
   ClusterNumbers clusters;
@@ -123,6 +123,9 @@ OutcomePairs pairs_of_group(const OutcomePairs& pairs, std::span<const AnsweredI
     subset.base.insert(subset.base.end(), pairs.base.begin() + from, pairs.base.begin() + to);
     subset.variant.insert(subset.variant.end(), pairs.variant.begin() + from,
                           pairs.variant.begin() + to);
+    if (outcome.between_groups && item.groups.front() != group) {
+      for (auto* arm : {&subset.base, &subset.variant}) (*arm)[arm->size() - k] *= -1;
+    }
   }
   subset.num_clusters = clusters.count();
   return subset;

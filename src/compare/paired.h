@@ -59,8 +59,9 @@ struct OutcomePairs {
 OutcomePairs pair_outcome(std::span<const AnsweredItem> base, std::span<const AnsweredItem> variant,
                           std::span<const size_t> alignment, const Outcome& outcome, size_t index);
 
-// The pairs whose item belongs to `group`.
+// The pairs whose item belongs to `group`. Of an outcome between groups the first component has the
+// other sign where the group is not the item's first.
 OutcomePairs pairs_of_group(const OutcomePairs& pairs, std::span<const AnsweredItem> base,
-                            const std::string& group);
+                            const std::string& group, const Outcome& outcome);
 
 }  // namespace assay

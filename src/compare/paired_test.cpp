@@ -89,11 +89,11 @@ TEST(PairsOfGroup, KeepsItsItemsAndNumbersTheirClustersAnew) {
   base[1].groups = {"old"};
   base[2].groups = {"young", "old"};
   const auto pairs = pair_outcome(base, base, align(base, base), kAccuracy, 0);
-  const auto old = pairs_of_group(pairs, base, "old");
+  const auto old = pairs_of_group(pairs, base, "old", kAccuracy);
   EXPECT_THAT(old.base_item, ElementsAre(1, 2));
   EXPECT_THAT(old.cluster, ElementsAre(0, 0));
   EXPECT_THAT(old.base, ElementsAre(0, 1, 1, 1));
-  EXPECT_EQ(pairs_of_group(pairs, base, "nobody").size(), 0u);
+  EXPECT_EQ(pairs_of_group(pairs, base, "nobody", kAccuracy).size(), 0u);
 }
 
 AnsweredItem answered(const std::string& id, int target, int prediction,

@@ -52,7 +52,8 @@ std::vector<std::string> groups_of(const OutcomePairs& pairs, std::span<const An
 GroupResult compare_group(const Outcome& outcome, const OutcomePairs& pairs,
                           std::span<const AnsweredItem> base, const std::string& group,
                           uint64_t seed) {
-  const auto inference = infer(outcome, pairs_of_group(pairs, base, group), seed, kGroupEffort);
+  const auto inference =
+      infer(outcome, pairs_of_group(pairs, base, group, outcome), seed, kGroupEffort);
   GroupResult result;
   result.group = group;
   result.num_items = inference.num_items;
@@ -64,18 +65,35 @@ GroupResult compare_group(const Outcome& outcome, const OutcomePairs& pairs,
   return result;
 }
 
+// All items together of an outcome between groups.
+Inference infer_overall(const Outcome& outcome, const OutcomePairs& pairs, uint64_t seed) {
+  if (!outcome.between_groups) return infer(outcome, pairs, seed);
+  Inference none;
+  none.method = "none";
+  none.problem = "signed for one group at a time: see the groups";
+  none.num_items = static_cast<int64_t>(pairs.size());
+  none.num_clusters = pairs.num_clusters;
+  return none;
+}
+
+// An outcome without a verdict of its own: a number to read beside others.
+bool is_descriptive(const Outcome& outcome) {
+  return outcome.between_groups || outcome.statistic == nullptr;
+}
+
 Result compare_outcome(const Outcome& outcome, size_t index, std::span<const AnsweredItem> base,
                        std::span<const AnsweredItem> variant, std::span<const size_t> alignment,
                        uint64_t seed) {
   const auto pairs = pair_outcome(base, variant, alignment, outcome, index);
   Result result;
-  result.inference = infer(outcome, pairs, seed);
+  result.inference = infer_overall(outcome, pairs, seed);
   result.unscored = pairs.unscored;
   result.flips = count_flips(pairs, base, variant);
   if (result.flips) {
     result.mcnemar_p = mcnemar_exact_p(result.flips->base_only, result.flips->variant_only);
   }
   result.shift = log_likelihood_shift(pairs, base, variant);
+  if (outcome.statistic == nullptr) return result;  // of all items or of none
   for (const std::string& group : groups_of(pairs, base)) {
     result.groups.push_back(compare_group(outcome, pairs, base, group, seed));
   }
@@ -216,6 +234,7 @@ NegativeControlReport report_negative(size_t variant, const StudyAnswers& study,
   }
   for (const Result& result : results_of(variant, results, policy)) {
     const PolicyOutcome& row = policy.outcomes[result.policy];
+    if (is_descriptive(row.outcome)) continue;
     const auto decision = decide_by_interval(row.outcome, result.inference);
     if (decision.verdict == Verdict::kNonInferior) continue;
     report.control.reasons.push_back(fmt::format("{} {}: {}, {}", row.task, row.outcome.name,

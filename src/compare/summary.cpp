@@ -125,6 +125,11 @@ Json to_json(const Result& result, const std::string& variant, const PolicyOutco
                            {"low", number(i.cross_check->low)},
                            {"high", number(i.cross_check->high)}};
   }
+  json["by_chance"] = Json();
+  if (i.chance) {
+    json["by_chance"] = {{"base", to_json(i.chance->base)},
+                         {"variant", to_json(i.chance->variant)}};
+  }
   json["verdict"] = to_string(result.decision.verdict);
   json["reason"] = result.decision.reason;
   json["mde"] = number(i.mde);

@@ -34,6 +34,16 @@ struct Outcome {
   double (*statistic)(std::span<const double> sums) = nullptr;
   // statistic(sums) == sums[0] / sums[1], sums[1] = number of items that the outcome is about
   bool is_mean = false;
+  // A mean that is signed for the first of an item's groups and has the other sign for the second:
+  // groups have values, all items together have none.
+  bool between_groups = false;
+  // What is no function of sums has one of these instead of `statistic` (docs/adr/0060): functions
+  // of the components of all items, [items, num_components], the last of which is a signed number.
+  // - A maximum or a mean of absolute means: a value, no interval, and beside it what chance alone
+  //   gives, when the signs of whole clusters are drawn.
+  double (*of_items)(std::span<const double> rows) = nullptr;
+  // - How far two arms agree, item for item; 1 when in full. One arm alone has no value.
+  double (*agreement)(std::span<const double> base, std::span<const double> variant) = nullptr;
   bool primary = false;  // one per dimension decides; the rest is exploratory
 };
 
@@ -43,5 +53,8 @@ struct Outcome {
 using Contribution = std::variant<std::vector<double>, Unscored>;
 
 double mean_statistic(std::span<const double> sums);  // sums[0] / sums[1]
+
+// The value of one arm from the components of its items, row by row; NaN where it has none.
+double value_of(const Outcome& outcome, std::span<const double> rows);
 
 }  // namespace assay

@@ -81,7 +81,7 @@ Json sample_json(int64_t index, const Task& task, const Item& item, const ItemAn
 }
 
 struct OutcomeTally {
-  std::vector<double> sums;
+  std::vector<double> rows;    // components of the scored items
   std::vector<double> values;  // of each item, where the outcome is a mean
   int64_t num_scored = 0;
   std::map<std::string, int64_t> unscored;  // by reason
@@ -95,9 +95,9 @@ void tally(const Outcome& outcome, const Contribution& contribution, OutcomeTall
   const auto& components = std::get<std::vector<double>>(contribution);
   if (components.empty()) return;  // the outcome is not about this item
   ++into.num_scored;
-  into.sums.resize(static_cast<size_t>(outcome.num_components));
-  std::ranges::transform(into.sums, components, into.sums.begin(), std::plus<>());
-  if (outcome.is_mean) into.values.push_back(outcome.statistic(components));
+  into.rows.insert(into.rows.end(), components.begin(), components.end());
+  if (outcome.is_mean && !outcome.between_groups)
+    into.values.push_back(outcome.statistic(components));
 }
 
 // Of a mean, items taken as independent: sample standard deviation / sqrt(n). "N/A" as lm-eval
@@ -162,11 +162,16 @@ Json task_results(const Task& task, std::span<const Item> items,
     const std::string name(task.outcomes[o].name);
     const OutcomeTally& tallied = tallies[o];
     results[name + ",none"] =
-        tallied.num_scored == 0 ? Json(nullptr) : or_null(task.outcomes[o].statistic(tallied.sums));
+        tallied.num_scored == 0 ? Json(nullptr) : or_null(value_of(task.outcomes[o], tallied.rows));
     results[name + "_stderr,none"] = naive_standard_error(tallied.values);
     counts[name] = {{"scored", tallied.num_scored}, {"unscored", tallied.unscored}};
   }
   results["x_assay"] = {{"items", items.size()}, {"outcomes", counts}};
+  if (task.details != nullptr) {
+    std::vector<Response> responses;
+    for (const ItemAnswers& scores : answers) responses.push_back({scores});
+    results["x_assay"]["details"] = task.details(items, responses);
+  }
   return results;
 }
 

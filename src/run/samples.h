@@ -28,7 +28,7 @@ std::vector<ItemAnswers> read_sample_answers(const std::filesystem::path& path);
 
 // The entry of one task in results_<variant>.json: each outcome's value over the scored items, its
 // naive standard error where it is a mean (lm-eval's; clusters are honoured in the comparison),
-// counts of items and of unscored ones.
+// counts of items and of unscored ones, and the task's own details.
 Json task_results(const Task& task, std::span<const Item> items,
                   std::span<const ItemAnswers> answers);
 

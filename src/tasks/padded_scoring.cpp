@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "tasks/requests.h"
 
 namespace assay {
 
@@ -22,6 +23,15 @@ std::vector<ScoreRequest> padded_requests(std::span<const std::vector<int32_t>> 
         {{row.begin(), row.begin() + first_scored}, {row.begin() + first_scored, row.end()}});
   }
   return requests;
+}
+
+std::vector<ScoreRequest> padded_choice_requests(const Tokenizer& tokenizer, const Sample& sample) {
+  std::vector<std::vector<int32_t>> rows;
+  for (const auto& choice : sample.choices) {
+    rows.push_back(ids_with_bos(tokenizer, sample.context + choice));
+  }
+  const auto num_prompt = static_cast<int64_t>(ids_with_bos(tokenizer, sample.context).size());
+  return in_context(sample.id, [&] { return padded_requests(rows, num_prompt); });
 }
 
 }  // namespace assay

@@ -6,7 +6,9 @@
 #include <span>
 #include <vector>
 
+#include "data/sample.h"
 #include "infer/score.h"
+#include "tokenizer/tokenizer.h"
 
 namespace assay {
 
@@ -19,5 +21,8 @@ namespace assay {
 // Error(kBadInput) when a row is not longer than the prompt or pays for its whole prompt.
 std::vector<ScoreRequest> padded_requests(std::span<const std::vector<int32_t>> rows,
                                           int64_t num_prompt);
+
+// The same for a sample's context and choices, with BOS where the tokenizer adds one.
+std::vector<ScoreRequest> padded_choice_requests(const Tokenizer& tokenizer, const Sample& sample);
 
 }  // namespace assay

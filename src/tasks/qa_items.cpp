@@ -6,19 +6,6 @@
 #include "tasks/requests.h"
 
 namespace assay {
-namespace {
-
-std::vector<ScoreRequest> paper_requests(const Tokenizer& tokenizer, const Sample& sample) {
-  std::vector<std::vector<int32_t>> rows;
-  for (const auto& choice : sample.choices) {
-    rows.push_back(ids_with_bos(tokenizer, sample.context + choice));
-  }
-  const auto num_prompt = static_cast<int64_t>(ids_with_bos(tokenizer, sample.context).size());
-  return in_context(sample.id, [&] { return padded_requests(rows, num_prompt); });
-}
-
-}  // namespace
-
 std::vector<Item> qa_items(const Tokenizer& tokenizer, std::vector<Sample> samples,
                            const QaOptions& qa, const TaskOptions& options, std::string_view task) {
   const auto chat = chat_prompt(tokenizer, options.chat, task);
@@ -28,7 +15,7 @@ std::vector<Item> qa_items(const Tokenizer& tokenizer, std::vector<Sample> sampl
   for (Sample& sample : drawn(std::move(samples), options.limit, options.seed)) {
     if (chat) ask_as_chat(*chat, sample);
     auto requests = qa.protocol == QaProtocol::kBeyondPerplexity
-                        ? paper_requests(tokenizer, sample)
+                        ? padded_choice_requests(tokenizer, sample)
                         : choice_requests(tokenizer, sample);
     if (qa.pmi) {
       for (auto& request : unconditional_requests(tokenizer, sample))

@@ -51,6 +51,8 @@ struct Task {
   std::vector<Contribution> (*judge)(const Sample& sample, const Response& response);
   // For flips: the index of the chosen option, or nothing where the task has no choice.
   std::optional<int> (*prediction)(const Sample& sample, const Response& response);
+  // What a run reports beyond its outcomes, for its results file: tables by group. Null: nothing.
+  Json (*details)(std::span<const Item> items, std::span<const Response> responses) = nullptr;
 };
 
 // SHA-256 over what was asked, for refusing runs that are not comparable. Items in order.

@@ -22,8 +22,8 @@ void add(Sha256& hash, const std::vector<int32_t>& ids) {
 }  // namespace
 
 std::span<const Task> all_tasks() {
-  static const std::array kTasks{perplexity_task(), stereoqa_task(),  bbq_task(),
-                                 dialect_task(),    stereoset_task(), piqa_task()};
+  static const std::array kTasks{perplexity_task(), stereoqa_task(), bbq_task(),    dialect_task(),
+                                 stereoset_task(),  piqa_task(),     unqover_task()};
   return kTasks;
 }
 

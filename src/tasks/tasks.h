@@ -11,5 +11,6 @@ Task bbq_task();
 Task dialect_task();
 Task stereoset_task();
 Task piqa_task();
+Task unqover_task();
 
 }  // namespace assay

@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "data/locations.h"
-#include "tokenizer/byte_symbols.h"
+#include "tasks/byte_tokenizer.h"
 
 namespace assay {
 namespace {
@@ -19,29 +19,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 namespace fs = std::filesystem;
-
-// Every byte is a token, with its own number; 256 is the end of a text.
-Tokenizer byte_tokenizer(const Json& config = {{"eos_token", "</s>"}}) {
-  Json vocab;
-  for (int byte = 0; byte < 256; ++byte) vocab[byte_symbol(static_cast<uint8_t>(byte))] = byte;
-  const Json end{{"id", 256},       {"content", "</s>"}, {"single_word", false},
-                 {"lstrip", false}, {"rstrip", false},   {"normalized", false},
-                 {"special", true}};
-  const Json tokenizer{{"version", "1.0"},
-                       {"added_tokens", Json::array({end})},
-                       {"normalizer", nullptr},
-                       {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}}},
-                       {"post_processor", nullptr},
-                       {"decoder", {{"type", "ByteLevel"}}},
-                       {"model", {{"type", "BPE"}, {"vocab", vocab}, {"merges", Json::array()}}}};
-  return tokenizer_from_json(tokenizer.dump(), config.dump());
-}
-
-std::string text_of(const std::vector<int32_t>& ids) {
-  std::string text;
-  for (const int32_t id : ids) text += static_cast<char>(id);
-  return text;
-}
 
 std::vector<Item> items_of(std::string_view task, const std::string& subset = "",
                            const TaskOptions& options = {}) {
@@ -103,7 +80,10 @@ TEST(Tasks, EachHasOutcomesWithOnePrimaryADimension) {
     int num_primary = 0;
     for (const Outcome& outcome : task.outcomes) {
       EXPECT_FALSE(outcome.dimension.empty()) << outcome.name;
-      EXPECT_NE(outcome.statistic, nullptr) << outcome.name;
+      EXPECT_EQ((outcome.statistic != nullptr) + (outcome.of_items != nullptr) +
+                    (outcome.agreement != nullptr),
+                1)
+          << outcome.name;
       EXPECT_GT(outcome.margin, outcome.scale == Scale::kRatio ? 1 : 0) << outcome.name;
       num_primary += outcome.primary;
       if (!outcome.primary) continue;
