@@ -137,11 +137,13 @@ VariantDescription describe_variant(const Plan& plan, const PlannedVariant& vari
     description.notes.push_back(in_words(int8_modes(json, modes.string())));
   }
   if (!variant.method) {
-    const auto checkpoint = Checkpoint::open(resolve_model(variant.variant.path));
     description.method = "made elsewhere";
     description.settings = {{"path", variant.variant.path}};
-    add_cache(checkpoint, description);
-    description.weights_hash = "sha256:" + checkpoint.weights_hash();
+    add_cache(*variant.made, description);
+    description.weights_hash = "sha256:" + variant.made->weights_hash();
+    description.bits = description.inspection->linears.bits;
+    description.sparsity = description.inspection->linears.zeros;
+    description.size_bytes = description.inspection->stored_bytes;
     return description;
   }
   description.method = variant.variant.method;

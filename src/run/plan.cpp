@@ -14,6 +14,7 @@
 #include "compress/plan.h"
 #include "compress/shared_work.h"
 #include "compress/work.h"
+#include "run/made_elsewhere.h"
 
 namespace assay {
 namespace {
@@ -74,8 +75,11 @@ int64_t calibration_tokens(const PlannedVariant& variant, const Study& study) {
 }
 
 PlannedVariant planned(const StudyVariant& variant, const Study& study, const ModelConfig& model) {
-  PlannedVariant planned{.variant = variant, .method = std::nullopt};
-  if (variant.method.empty()) return planned;
+  PlannedVariant planned{.variant = variant, .method = std::nullopt, .made = std::nullopt};
+  if (variant.method.empty()) {
+    planned.made = Checkpoint::open(resolve_model(variant.path));
+    return planned;
+  }
   Json settings{{"method", variant.method}};
   settings.update(variant.settings);
   planned.method = method_config(settings);
@@ -263,6 +267,11 @@ Plan make_plan(Study study, int64_t memory_limit) {
       return asked(task, plan.study, plan.base.config(), plan.tokenizer);
     }));
   }
+  for (const PlannedVariant& variant : plan.variants) {
+    if (!variant.made) continue;
+    in_context("variant '" + variant.variant.name + "'",
+               [&] { require_same_questions(*variant.made, plan.tokenizer, plan.tasks); });
+  }
   if (std::ranges::any_of(plan.variants, &PlannedVariant::needs_calibration)) {
     plan.calibration = in_context("calibration", [&] { return calibration_of(plan); });
   }
@@ -280,11 +289,11 @@ Plan make_plan(Study study, int64_t memory_limit) {
 std::string plan_text(const Plan& plan, double gflops) {
   std::string text = fmt::format("study {}: {}\n", plan.study.name, plan.base.description());
   text += fmt::format("  variants ({}):\n", plan.variants.size());
-  for (const auto& [variant, method, needs_calibration, gflop] : plan.variants) {
+  for (const auto& [variant, method, made, needs_calibration, gflop] : plan.variants) {
     const char* control = variant.control == Control::kPositive   ? ", positive control"
                           : variant.control == Control::kNegative ? ", negative control"
                                                                   : "";
-    text += fmt::format("    {}: {}{}{}\n", variant.name, method ? describe(*method) : variant.path,
+    text += fmt::format("    {}: {}{}{}\n", variant.name, method ? describe(*method) : made->description(),
                         needs_calibration ? ", calibrated" : "", control);
   }
   text += shared_text(plan);

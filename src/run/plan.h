@@ -19,7 +19,8 @@ namespace assay {
 
 struct PlannedVariant {
   StudyVariant variant;
-  std::optional<MethodConfig> method;  // nothing for a checkpoint compressed elsewhere
+  std::optional<MethodConfig> method;  // nothing for a checkpoint compressed elsewhere:
+  std::optional<Checkpoint> made;      // that checkpoint
   bool needs_calibration = false;
   double compress_gflop =
       0;  // what earlier variants share left out; 0 for one compressed elsewhere

@@ -96,12 +96,15 @@ StudyVariant variant_from(Json settings, const std::string& where) {
   require(variant.path.empty() || settings.empty(), where,
           ": a variant with 'path' takes no settings, got ", settings.dump());
   if (name.empty() && !variant.path.empty()) {
-    name = variant.path.substr(variant.path.find_last_of('/') + 1);
+    std::string_view path = variant.path;
+    while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+    name = path.substr(path.find_last_of('/') + 1);
   }
   variant.name = name.empty() ? variant_name(variant.method, settings) : name;
   require(is_file_name(variant.name) && variant.name != "base" && variant.name != "journal", where,
           ": '", variant.name,
-          "' cannot name a variant (letters, digits, . - _; not 'base' or 'journal')");
+          "' cannot name a variant (letters, digits, . - _; not 'base' or 'journal'); give it "
+          "another 'name'");
   variant.settings = std::move(settings);
   return variant;
 }

@@ -67,8 +67,7 @@ Json base_identity(const Plan& plan) {
 
 Json variant_identity(const Plan& plan, const PlannedVariant& variant) {
   if (!variant.method) {
-    const auto made = Checkpoint::open(resolve_model(variant.variant.path));
-    return with_arithmetic({{"hash", made.weights_hash()}}, made);
+    return with_arithmetic({{"hash", variant.made->weights_hash()}}, *variant.made);
   }
   Json identity = with_arithmetic(
       {{"source", plan.base.weights_hash()}, {"method", to_json(*variant.method)}}, plan.base);
@@ -78,7 +77,7 @@ Json variant_identity(const Plan& plan, const PlannedVariant& variant) {
 
 Checkpoint variant_checkpoint(const Plan& plan, const PlannedVariant& variant,
                               const OutputFolder& output, SharedWork& shared, Progress& progress) {
-  if (!variant.method) return Checkpoint::open(resolve_model(variant.variant.path));
+  if (!variant.method) return *variant.made;
   const std::string& name = variant.variant.name;
   const fs::path folder = output.checkpoint(name);
   const std::string identity = variant_identity(plan, variant).dump();
