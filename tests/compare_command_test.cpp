@@ -93,8 +93,8 @@ TEST_F(CompareCommand, GivesTheNumbersOfTheStudy) {
   EXPECT_THAT(ended.text, AllOf(HasSubstr("rtn-3bit, dialect: "), HasSubstr("report: ")));
   const Json study = parse_json(read_file(root_ / "out/summary.json"), "study");
   const Json compared = parse_json(read_file(output / "summary.json"), "compared");
-  for (const char* part : {"reference", "policy", "model", "tokenizer", "tasks", "variants",
-                           "results", "sentences", "flipped_items", "controls"}) {
+  for (const char* part : {"reference", "policy", "model", "base_inspection", "tokenizer", "tasks",
+                           "variants", "results", "sentences", "flipped_items", "controls"}) {
     EXPECT_EQ(compared.at(part).dump(), study.at(part).dump()) << part;
   }
   EXPECT_TRUE(fs::exists(output / "report.html"));

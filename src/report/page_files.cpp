@@ -112,9 +112,12 @@ void add_files(const View& view, Html& html) {
   if (files.empty()) return;
   html << "<section id=\"files\" aria-labelledby=\"files-h\"><h2 id=\"files-h\">What is in the "
           "files</h2>\n"
-       << "<p>Counted from the decoded weights of every checkpoint before it was asked, not read "
-          "from its header. Bits, zeros, groups and error are of the linears of all blocks. A "
-          "finding is what contradicts itself: read it before any number.</p>\n";
+       << "<p>Zeros, groups and errors are counted in the decoded weights of every checkpoint "
+          "before "
+          "it was asked; types and bits are those that it stores. Of each file the table is about "
+          "the "
+          "linears of all blocks, its size apart. A finding is what contradicts itself: read it "
+          "before any number.</p>\n";
   for (const InspectedFile& arm : files) add_findings(arm, html);
   html << "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"files-h\"><table "
           "class=\"wide\"><thead><tr><th scope=\"col\">arm</th><th scope=\"col\">file</th>"

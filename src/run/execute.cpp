@@ -90,25 +90,6 @@ std::vector<SelfTest> self_test(const Plan& plan, const CausalLM& model) {
   return tests;
 }
 
-// Self-tests of an earlier run into the same folder, so that a resumed study reports them too.
-void save_self_tests(const std::filesystem::path& path, const std::vector<SelfTest>& tests) {
-  Json list = Json::array();
-  for (const SelfTest& test : tests) {
-    list.push_back({{"name", test.name}, {"passed", test.passed}, {"detail", test.detail}});
-  }
-  write_file_atomic(path, list.dump(2) + "\n");
-}
-
-std::vector<SelfTest> load_self_tests(const std::filesystem::path& path) {
-  std::vector<SelfTest> tests;
-  for (const Json& test : parse_json(read_file(path), path.string())) {
-    tests.push_back({.name = json_get<std::string>(test, "name", path.string()),
-                     .passed = json_get<bool>(test, "passed", path.string()),
-                     .detail = json_get<std::string>(test, "detail", path.string())});
-  }
-  return tests;
-}
-
 class StudyRun {
  public:
   StudyRun(const Plan& plan, const RunOptions& options, const OutputFolder& output)
@@ -151,8 +132,9 @@ class StudyRun {
         (variant == nullptr || is_compressed(*variant, output_));
     if (!is_finished) {
       ask_open_tasks(arm, variant, answers);
-    } else if (variant != nullptr) {
-      progress_.skip(variant->compress_gflop);
+    } else {
+      progress_.skip(inspect_gflop(plan_, variant));
+      if (variant != nullptr) progress_.skip(variant->compress_gflop);
     }
     // Also where an earlier run was killed between its last answer and this.
     if (variant != nullptr && !plan_.study.keep_checkpoints) {
@@ -174,9 +156,7 @@ class StudyRun {
     const Checkpoint checkpoint =
         variant == nullptr ? plan_.base
                            : variant_checkpoint(plan_, *variant, output_, shared_, progress_);
-    progress_.stage(arm.name + ": what is in its file");
-    inspect_arm(checkpoint, variant == nullptr ? nullptr : &plan_.base,
-                output_.inspection(arm.name), inspection_key(arm.identity, base_identity_));
+    inspect_file(arm, variant, checkpoint);
     const CausalLM model = load_causal_lm(checkpoint);
     if (variant == nullptr) {
       progress_.stage("self-test");
@@ -189,6 +169,16 @@ class StudyRun {
     for (const AskedTask& task : plan_.tasks) {
       if (!answers.contains(task.label)) answers[task.label] = ask_task(arm, model, task);
     }
+  }
+
+  void inspect_file(const Arm& arm, const PlannedVariant* variant, const Checkpoint& checkpoint) {
+    const std::filesystem::path record = output_.inspection(arm.name);
+    const std::string key = inspection_key(arm.identity, base_identity_);
+    const double work = inspect_gflop(plan_, variant);
+    if (is_inspected(record, key)) return progress_.skip(work);
+    progress_.stage(arm.name + ": what is in its file");
+    inspect_arm(checkpoint, variant == nullptr ? nullptr : &plan_.base, record, key);
+    progress_.add(work);
   }
 
   void save_int8_modes(const Arm& arm, const CausalLM& model) const {

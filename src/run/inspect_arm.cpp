@@ -7,9 +7,14 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/version.h"
+#include "model/tensor_names.h"
 
 namespace assay {
 namespace {
+
+// A weight decoded and counted takes as long as so many operations of products (SmolLM2: 6 ns of
+// one core).
+constexpr double kInspectFlop = 270;
 
 double share(int64_t part, int64_t whole) {
   return whole == 0 ? NAN : static_cast<double>(part) / static_cast<double>(whole);
@@ -96,6 +101,11 @@ std::string inspection_key(const Json& identity, const Json& base_identity) {
   return sha256_hex(key.dump());
 }
 
+double inspect_gflop(const Plan& plan, const PlannedVariant* variant) {
+  const int files = variant == nullptr ? 1 : 2;  // a variant's is decoded beside the base's
+  return kInspectFlop * static_cast<double>(files * num_weights(plan.base.config())) / 1e9;
+}
+
 bool is_inspected(const std::filesystem::path& record, const std::string& key) {
   if (!std::filesystem::exists(record)) return false;
   const Json file = parse_intact_json(read_file(record), record.string());
@@ -104,7 +114,6 @@ bool is_inspected(const std::filesystem::path& record, const std::string& key) {
 
 void inspect_arm(const Checkpoint& checkpoint, const Checkpoint* base,
                  const std::filesystem::path& record, const std::string& key) {
-  if (is_inspected(record, key)) return;
   const Inspection inspection = inspect(checkpoint, {.against = base, .magnitudes = false});
   const Json file{{"key", key}, {"inspection", to_json(in_short(inspection))}};
   write_file_atomic(record, file.dump(2) + "\n");

@@ -22,10 +22,14 @@ FileInspection in_short(const Inspection& inspection);
 // and the program. A recorded one with another key is counted again.
 std::string inspection_key(const Json& identity, const Json& base_identity);
 
+// Work of counting what is in the file of an arm, of the base without `variant`: as many operations
+// of products as take the same time.
+double inspect_gflop(const Plan& plan, const PlannedVariant* variant);
+
 bool is_inspected(const std::filesystem::path& record, const std::string& key);
 
-// Counts and records, unless that is done. `base`: nullptr for the base itself, which differs from
-// nothing. Decodes every tensor of both once, so it wants to run before the model is in memory.
+// Counts and records. `base`: nullptr for the base itself, which differs from nothing. Decodes
+// every tensor of both once, so it wants to run before the model is in memory.
 void inspect_arm(const Checkpoint& checkpoint, const Checkpoint* base,
                  const std::filesystem::path& record, const std::string& key);
 

@@ -154,7 +154,7 @@ class InspectArm : public testing::Test {
   fs::path root_;
 };
 
-TEST_F(InspectArm, IsRecordedOnceForEachKey) {
+TEST_F(InspectArm, IsRecordedUnderItsKey) {
   const auto checkpoint = Checkpoint::open(root_ / "model");
   const fs::path record = root_ / "inspection.json";
   EXPECT_FALSE(is_inspected(record, "a"));
@@ -162,15 +162,11 @@ TEST_F(InspectArm, IsRecordedOnceForEachKey) {
   EXPECT_TRUE(is_inspected(record, "a"));
   EXPECT_FALSE(is_inspected(record, "b"));
   EXPECT_TRUE(std::isnan(recorded_inspection(record).linears.relative_error));
-  Json changed = parse_json(read_file(record), "record");
-  changed["inspection"]["format"] = "mine";
-  write_file_atomic(record, changed.dump());
-  inspect_arm(checkpoint, nullptr, record, "a");
-  EXPECT_EQ(recorded_inspection(record).format, "mine");  // not counted again
   inspect_arm(checkpoint, &checkpoint, record, "b");
   EXPECT_EQ(recorded_inspection(record).format, "model: float32");
   EXPECT_EQ(recorded_inspection(record).linears.relative_error, 0);
 
+  Json changed = parse_json(read_file(record), "record");
   changed["inspection"].erase("roles");
   write_file_atomic(record, changed.dump());
   try {
@@ -243,6 +239,14 @@ TEST_F(InspectArm, ALostRecordIsMadeAgain) {
   for (const auto& [record, text] : records) EXPECT_EQ(read_file(record), text) << record;
   first.at("x_assay").erase("run"), second.at("x_assay").erase("run");
   EXPECT_EQ(second.dump(), first.dump());
+
+  // One that is there is not made again, though the arm goes on.
+  const fs::path kept = root_ / "out/base/inspection.json";
+  Json changed = parse_json(read_file(kept), "record");
+  changed["inspection"]["format"] = "kept";
+  write_file_atomic(kept, changed.dump());
+  fs::remove(root_ / "out/journal/base/stereoqa.finished.json");
+  EXPECT_EQ(run("out").at("base_inspection").at("format"), "kept");
   EXPECT_FALSE(fs::exists(root_ / "out/rtn/checkpoint"));
 }
 

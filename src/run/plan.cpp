@@ -14,6 +14,7 @@
 #include "compress/plan.h"
 #include "compress/shared_work.h"
 #include "compress/work.h"
+#include "run/inspect_arm.h"
 #include "run/made_elsewhere.h"
 
 namespace assay {
@@ -160,7 +161,9 @@ PlanCost cost_of(const Plan& plan) {
           (plan.study.keep_checkpoints ? num_methods : std::min<int64_t>(num_methods, 1)) +
       room.disk;
   cost.total_gflop = cost.ask_gflop * static_cast<double>(plan.variants.size() + 1);
-  for (const auto& variant : plan.variants) cost.total_gflop += variant.compress_gflop;
+  cost.total_gflop += inspect_gflop(plan, nullptr);
+  for (const auto& variant : plan.variants)
+    cost.total_gflop += variant.compress_gflop + inspect_gflop(plan, &variant);
   return cost;
 }
 

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "model/tiny_model.h"
 #include "run/chat_record.h"
+#include "run/inspect_arm.h"
 #include "run/recorded_run.h"
 
 namespace assay {
@@ -106,10 +107,12 @@ TEST_F(PlanTest, CountsWorkAndWritesNothing) {
   EXPECT_EQ(planned.tasks[0].items.size(), 32u);
   EXPECT_EQ(planned.tasks[0].cost.num_requests, 96);
   EXPECT_LT(planned.cost.rows_per_variant, planned.tasks[0].cost.request_tokens);
-  // Base and one variant are asked, the variant is compressed.
+  // Base and one variant are asked, the variant is compressed; its file is read with the base's.
   EXPECT_GT(planned.variants[0].compress_gflop, 0);
-  EXPECT_DOUBLE_EQ(planned.cost.total_gflop,
-                   2 * planned.cost.ask_gflop + planned.variants[0].compress_gflop);
+  EXPECT_DOUBLE_EQ(planned.cost.total_gflop, 2 * planned.cost.ask_gflop +
+                                                 planned.variants[0].compress_gflop +
+                                                 3 * inspect_gflop(planned, nullptr));
+  EXPECT_GT(inspect_gflop(planned, nullptr), 0);
   EXPECT_FALSE(planned.calibration);
   EXPECT_THAT(plan_text(planned, 100), AllOf(HasSubstr("rtn"), HasSubstr("stereoqa")));
   EXPECT_FALSE(fs::exists(root_ / "out"));

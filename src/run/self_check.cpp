@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/file.h"
 
 namespace assay {
 namespace {
@@ -144,6 +145,24 @@ void require_passed(std::span<const SelfTest> tests) {
   for (const SelfTest& test : tests) {
     require(test.passed, "self-test '", test.name, "' failed: ", test.detail);
   }
+}
+
+void save_self_tests(const std::filesystem::path& path, const std::vector<SelfTest>& tests) {
+  Json list = Json::array();
+  for (const SelfTest& test : tests) {
+    list.push_back({{"name", test.name}, {"passed", test.passed}, {"detail", test.detail}});
+  }
+  write_file_atomic(path, list.dump(2) + "\n");
+}
+
+std::vector<SelfTest> load_self_tests(const std::filesystem::path& path) {
+  std::vector<SelfTest> tests;
+  for (const Json& test : parse_json(read_file(path), path.string())) {
+    tests.push_back({.name = json_get<std::string>(test, "name", path.string()),
+                     .passed = json_get<bool>(test, "passed", path.string()),
+                     .detail = json_get<std::string>(test, "detail", path.string())});
+  }
+  return tests;
 }
 
 }  // namespace assay

@@ -2,6 +2,7 @@
 // What must hold on this model and this machine before any answer is believed. Each check takes
 // what it checks as an argument, so that a test can put a faulty one in its place.
 
+#include <filesystem>
 #include <functional>
 #include <span>
 #include <string>
@@ -52,5 +53,9 @@ SelfTest check_claims(const Checkpoint& checkpoint, std::span<const LinearClaim>
 
 // Error(kBadInput) naming the first that failed.
 void require_passed(std::span<const SelfTest> tests);
+
+// Self-tests of an earlier run into the same folder, so that a resumed study reports them too.
+void save_self_tests(const std::filesystem::path& path, const std::vector<SelfTest>& tests);
+std::vector<SelfTest> load_self_tests(const std::filesystem::path& path);
 
 }  // namespace assay

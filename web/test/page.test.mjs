@@ -67,7 +67,7 @@ const texts = (page, selector) => page.locator(selector).allInnerTexts();
 
 test("the page shows verdicts, plots and numbers", {skip}, () => withPage(plain, {}, async (page) => {
   assert.equal(await page.title(), `${summary.study} – assay`);
-  assert.match(await page.locator(".reference:not(.finding)").innerText(), /dequantized Q4_1, not the published model/);
+  assert.match(await page.locator(".reference.quantized").innerText(), /dequantized Q4_1, not the published model/);
   assert.equal(await page.locator(".card").count(), summary.variants.length);
   assert.equal(await page.locator(".sentences li").count(), summary.sentences.length);
   assert.equal(await page.locator(".map tbody tr").count(), summary.variants.length);
