@@ -24,10 +24,9 @@ void require_same_ids(const std::string& text, const Tokenizer& made, const Toke
   const auto ours = base.encode(text).ids, theirs = made.encode(text).ids;
   if (ours == theirs) return;
   const auto [at, other] = std::ranges::mismatch(ours, theirs);
-  fail(ErrorKind::kBadInput, "its tokenizer is not the base's: from token ",
-       at - ours.begin() + 1, " on a text that is asked is ",
-       ids_text({other, theirs.end()}), " there and ", ids_text({at, ours.end()}),
-       " in the base; a study asks its variants the base's token ids");
+  fail(ErrorKind::kBadInput, "its tokenizer is not the base's: from token ", at - ours.begin() + 1,
+       " on a text that is asked is ", ids_text({other, theirs.end()}), " there and ",
+       ids_text({at, ours.end()}), " in the base; a study asks its variants the base's token ids");
 }
 
 void require_same_tokenizer(const Tokenizer& made, const Tokenizer& base,
@@ -38,8 +37,7 @@ void require_same_tokenizer(const Tokenizer& made, const Tokenizer& base,
   for (const AskedTask& task : tasks) {
     const size_t count = std::min(task.items.size(), kComparedTexts);
     for (const Item& item : std::span(task.items).first(count)) {
-      in_context("item " + item.sample.id,
-                 [&] { require_same_ids(item.sample.text, made, base); });
+      in_context("item " + item.sample.id, [&] { require_same_ids(item.sample.text, made, base); });
     }
   }
 }

@@ -296,7 +296,8 @@ std::string plan_text(const Plan& plan, double gflops) {
     const char* control = variant.control == Control::kPositive   ? ", positive control"
                           : variant.control == Control::kNegative ? ", negative control"
                                                                   : "";
-    text += fmt::format("    {}: {}{}{}\n", variant.name, method ? describe(*method) : made->description(),
+    text += fmt::format("    {}: {}{}{}\n", variant.name,
+                        method ? describe(*method) : made->description(),
                         needs_calibration ? ", calibrated" : "", control);
   }
   text += shared_text(plan);

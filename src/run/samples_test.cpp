@@ -38,7 +38,15 @@ Json num_items(std::span<const Item> items, std::span<const Response> responses)
 // Log-likelihoods -1, -3 and one that cannot be judged. A run by itself has no value signed between
 // groups and no agreement.
 TEST(TaskResults, EachFormOfOutcome) {
-  const Task task{.name = "t", .outcomes = kOutcomes, .judge = judge, .details = num_items};
+  const Task task{.name = "t",
+                  .description = "",
+                  .source = "",
+                  .subsets = "",
+                  .items = nullptr,
+                  .outcomes = kOutcomes,
+                  .judge = judge,
+                  .prediction = nullptr,
+                  .details = num_items};
   const std::vector<Item> items(3);
   const std::vector<ItemAnswers> answers{{{-1, 1, false}}, {{-3, 1, false}}, {{1, 1, false}}};
   const Json results = task_results(task, items, answers);
