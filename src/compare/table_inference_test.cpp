@@ -98,7 +98,7 @@ TEST(InferItems, FalseAlarmsOfExchangedArms) {
 // Half of the clusters moved by 0.2: closeness 0.9, standard error 0.1 / sqrt(200).
 TEST(InferAgreement, IntervalAndTestOfTheMargin) {
   for (const int32_t clusters : {200, 60}) {
-    SCOPED_TRACE(clusters);  // percentile, bootstrap-t
+    SCOPED_TRACE(clusters);
     const auto result =
         infer(kCloseness,
               pairs_of(clusters, 3, 0.5, [](int32_t g, int) { return g % 2 ? 0.3 : 0.5; }), 1);
@@ -119,6 +119,16 @@ TEST(InferAgreement, ALossInsideTheMarginIsNoAlarm) {
       kCloseness, pairs_of(200, 3, 0.5, [](int32_t g, int) { return g % 2 ? 0.48 : 0.5; }), 1);
   EXPECT_EQ(decide_by_interval(kCloseness, result).verdict, Verdict::kNonInferior);
   EXPECT_EQ(result.p, 1);
+}
+
+// The interval holds the value and stays below 1, however close it is.
+TEST(InferAgreement, IntervalOfAHighAgreement) {
+  const auto result =
+      infer(kCloseness,
+            pairs_of(300, 2, 0.5, [](int32_t g, int i) { return 0.5 + 1e-4 * (g % 7 + i); }), 1);
+  EXPECT_LT(result.difference.low, result.difference.value);
+  EXPECT_GT(result.difference.high, result.difference.value);
+  EXPECT_LT(result.difference.high, 0);
 }
 
 TEST(InferAgreement, TooFewClusters) {

@@ -85,7 +85,7 @@ TEST(ParseStudy, NamesWhatIsWrong) {
   EXPECT_EQ(
       message_of(head + "- {method: rtn, name: ../x}\n"),
       "s.yaml: variant 1: '../x' cannot name a variant (letters, digits, . - _; not 'base' or "
-      "'journal')");
+      "'journal'); give it another 'name'");
   EXPECT_EQ(message_of(head + "- {method: rtn, control: postive}\n"),
             "s.yaml: variant 1: 'control' must be positive or negative, got 'postive'");
   EXPECT_EQ(message_of("study: s\nmodel: m\nvariants: []\ntasks: []\n"),

@@ -10,7 +10,7 @@
 
 namespace assay {
 
-inline constexpr int64_t kSignDraws = 399;
+inline constexpr int64_t kSignDraws = 1999;
 
 // The value when the clusters with turned[g] != 0 have changed their sign; NaN where undefined.
 using SignStatistic = std::function<double(std::span<const uint8_t> turned)>;
