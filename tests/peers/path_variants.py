@@ -163,7 +163,8 @@ def check_study(binary, work, paths):
     assay(binary, "run", study)
     summary = json.loads((output / "summary.json").read_text())
     variants = {variant["name"]: variant for variant in summary["variants"]}
-    results = {result["variant"]: result for result in summary["results"] if result["primary"]}
+    results = {result["variant"]: result for result in summary["results"] if result["outcome"] == "ties"}  # of all items
+    verdicts = {result["variant"]: result["verdict"] for result in summary["results"] if result["primary"]}
     assert set(variants) == set(results) == {*paths, "rtn-2bit"}, variants.keys()
     for name, path in paths.items():
         inspection = variants[name]["inspection"]
@@ -175,7 +176,7 @@ def check_study(binary, work, paths):
         moved = results[name]["delta_log_likelihood"]["mean"]
         assert (moved == 0) == (name == "decoded"), (name, moved)
         assert moved < results["rtn-2bit"]["delta_log_likelihood"]["mean"] / 2, (name, moved)
-        print(f"{name}: {inspection['format']}, {inspection['linears']['bits']:.2f} bits; {results[name]['verdict']}, "
+        print(f"{name}: {inspection['format']}, {inspection['linears']['bits']:.2f} bits; {verdicts[name]}, "
               f"log-likelihoods moved by {moved:.3f} nats", flush=True)
     if "decoded" in paths:
         control, = summary["controls"]["negative"]
