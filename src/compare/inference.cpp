@@ -196,8 +196,9 @@ Inference infer(const Outcome& outcome, const OutcomePairs& pairs, uint64_t seed
   result.effective_n = spread.effective_n;
   result.icc = spread.icc;
   result.largest_cluster_share = spread.largest_share;
-  if (outcome.of_items != nullptr || outcome.agreement != nullptr) {
-    (outcome.of_items != nullptr ? infer_items : infer_agreement)(outcome, pairs, seed, result);
+  if (outcome.statistic == nullptr) {
+    if (outcome.of_items != nullptr) infer_items(outcome, pairs, seed, result);
+    if (outcome.agreement != nullptr) infer_agreement(outcome, pairs, result);
     return result;
   }
   result.base = estimate_arm(outcome, pairs, pairs.base, seed, effort);

@@ -9,6 +9,7 @@
 #include "compare/difference.h"
 #include "stats/cluster_bootstrap.h"
 #include "stats/discordance.h"
+#include "stats/distributions.h"
 #include "stats/power.h"
 #include "stats/sign_draws.h"
 
@@ -50,7 +51,7 @@ double exchange_p(const Outcome& outcome, const OutcomePairs& pairs, uint64_t se
   return sign_draw_p(pairs.num_clusters, statistic, seed, kTableDraws);
 }
 
-// Every cluster by itself: the sums of a resample are how often each cluster was drawn.
+// Every cluster by itself: the sums without one of them say how often each cluster counts.
 ClusterSums indicators(int64_t num_clusters) {
   ClusterSums data{.num_clusters = num_clusters, .num_components = num_clusters, .sums = {}};
   const auto n = static_cast<size_t>(num_clusters);
@@ -59,7 +60,7 @@ ClusterSums indicators(int64_t num_clusters) {
   return data;
 }
 
-// The agreement when cluster g was drawn times[g] times.
+// The agreement when cluster g counts times[g] times, 0 or 1.
 double agreement_of(const Outcome& outcome, const OutcomePairs& pairs,
                     std::span<const double> times) {
   const size_t k = width(pairs);
@@ -67,10 +68,9 @@ double agreement_of(const Outcome& outcome, const OutcomePairs& pairs,
   base.reserve(pairs.base.size());
   variant.reserve(pairs.base.size());
   for (size_t i = 0; i < pairs.size(); ++i) {
-    for (double n = times[static_cast<size_t>(pairs.cluster[i])]; n > 0.5; --n) {
-      base.insert(base.end(), &pairs.base[i * k], &pairs.base[i * k] + k);
-      variant.insert(variant.end(), &pairs.variant[i * k], &pairs.variant[i * k] + k);
-    }
+    if (times[static_cast<size_t>(pairs.cluster[i])] == 0) continue;
+    base.insert(base.end(), &pairs.base[i * k], &pairs.base[i * k] + k);
+    variant.insert(variant.end(), &pairs.variant[i * k], &pairs.variant[i * k] + k);
   }
   return outcome.agreement(base, variant);
 }
@@ -100,8 +100,7 @@ void infer_items(const Outcome& outcome, const OutcomePairs& pairs, uint64_t see
       chance.variant.low, chance.variant.high);
 }
 
-void infer_agreement(const Outcome& outcome, const OutcomePairs& pairs, uint64_t seed,
-                     Inference& result) {
+void infer_agreement(const Outcome& outcome, const OutcomePairs& pairs, Inference& result) {
   const double agreement = outcome.agreement(pairs.base, pairs.variant);
   result.method = "none";
   if (!std::isfinite(agreement)) {
@@ -117,25 +116,28 @@ void infer_agreement(const Outcome& outcome, const OutcomePairs& pairs, uint64_t
                                  pairs.num_clusters);
     return;
   }
-  // Above the margin's end, so that the bootstrap's p is of a loss of the margin.
-  const SumStatistic above = [&](std::span<const double> times) {
-    return agreement_of(outcome, pairs, times) - 1 + outcome.margin;
-  };
-  const auto data = indicators(pairs.num_clusters);
-  const bool many = pairs.num_clusters >= kMinClustersPercentile;
-  const auto bootstrap =
-      many ? cluster_bootstrap_percentile(data, above, seed, kConfidence, kTableDraws)
-           : cluster_bootstrap_t(data, above, seed, kConfidence, kTableDraws);
-  result.method =
-      fmt::format("cluster bootstrap{} ({} resamples)", many ? ", percentile" : "-t", kTableDraws);
-  result.problem = bootstrap.problem;
-  result.difference.low = bootstrap.interval.low - outcome.margin;
-  result.difference.high = bootstrap.interval.high - outcome.margin;
-  result.p = bootstrap.value < 0 ? bootstrap.p : 1;
-  if (std::isfinite(bootstrap.standard_error)) {
-    result.mde = minimum_detectable_effect(bootstrap.standard_error,
-                                           static_cast<double>(pairs.num_clusters - 1));
+  if (pairs.num_clusters < kMinClustersBootstrapT) {
+    result.problem = "fewer than 20 clusters";
+    return;
   }
+  const SumStatistic fisher = [&](std::span<const double> times) {
+    return std::atanh(agreement_of(outcome, pairs, times));
+  };
+  const double z = std::atanh(agreement);
+  const double error = jackknife_standard_error(indicators(pairs.num_clusters), fisher);
+  if (!std::isfinite(z) || !std::isfinite(error) || error == 0) {
+    result.problem = fmt::format("{} is 1 or undefined without some cluster", outcome.name);
+    return;
+  }
+  const auto dof = static_cast<double>(pairs.num_clusters - 1);
+  const double width = student_t_quantile((1 + kConfidence) / 2, dof) * error;
+  result.method = fmt::format("jackknife over clusters, Fisher's z, {:.0f} df", dof);
+  result.difference.low = std::tanh(z - width) - 1;
+  result.difference.high = std::tanh(z + width) - 1;
+  const double beyond = (z - std::atanh(1 - outcome.margin)) / error;
+  result.p = beyond < 0 ? student_t_two_sided_p(beyond, dof) : 1;
+  // On the scale of the agreement, whose slope against z is 1 - agreement^2.
+  result.mde = (1 - agreement * agreement) * minimum_detectable_effect(error, dof);
 }
 
 }  // namespace assay
