@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
+#include <optional>
 
 #include "tasks/tasks.h"
 
@@ -31,6 +33,8 @@ std::vector<Contribution> judge(const Sample&, const Response& response) {
   return {std::vector{value, 1.0}, std::vector{value, 1.0}, std::vector{value}, std::vector{value}};
 }
 
+std::optional<int> no_prediction(const Sample&, const Response&) { return std::nullopt; }
+
 Json num_items(std::span<const Item> items, std::span<const Response> responses) {
   return {{"items", items.size()}, {"responses", responses.size()}};
 }
@@ -38,15 +42,11 @@ Json num_items(std::span<const Item> items, std::span<const Response> responses)
 // Log-likelihoods -1, -3 and one that cannot be judged. A run by itself has no value signed between
 // groups and no agreement.
 TEST(TaskResults, EachFormOfOutcome) {
-  const Task task{.name = "t",
-                  .description = "",
-                  .source = "",
-                  .subsets = "",
-                  .items = nullptr,
-                  .outcomes = kOutcomes,
-                  .judge = judge,
-                  .prediction = nullptr,
-                  .details = num_items};
+  Task task{};
+  task.outcomes = kOutcomes;
+  task.judge = judge;
+  task.prediction = no_prediction;
+  task.details = num_items;
   const std::vector<Item> items(3);
   const std::vector<ItemAnswers> answers{{{-1, 1, false}}, {{-3, 1, false}}, {{1, 1, false}}};
   const Json results = task_results(task, items, answers);
