@@ -234,7 +234,8 @@ NegativeControlReport report_negative(size_t variant, const StudyAnswers& study,
   }
   for (const Result& result : results_of(variant, results, policy)) {
     const PolicyOutcome& row = policy.outcomes[result.policy];
-    if (is_descriptive(row.outcome)) continue;
+    const bool is_asked = result.inference.num_items > 0 || result.unscored.either > 0;
+    if (is_descriptive(row.outcome) || !is_asked) continue;
     const auto decision = decide_by_interval(row.outcome, result.inference);
     if (decision.verdict == Verdict::kNonInferior) continue;
     report.control.reasons.push_back(fmt::format("{} {}: {}, {}", row.task, row.outcome.name,

@@ -199,5 +199,19 @@ TEST(BetweenGroups, DescriptiveOutcomesDoNotFailANegativeControl) {
   EXPECT_EQ(comparison.results.at(1).groups.size(), 0u);
 }
 
+// Neither is an outcome that no item of the study is about, as a reading that was not asked for.
+TEST(BetweenGroups, AnOutcomeOfNoItemDoesNotFailANegativeControl) {
+  const std::array outcomes{kSize, kCloseness};
+  auto study = preferences(outcomes, Control::kNegative);
+  const std::array asked{kSize, kCloseness,
+                         Outcome{.name = "pmi", .statistic = mean_statistic, .is_mean = true}};
+  study.tasks = {{"t", asked}};
+  for (auto* items : {&study.base[0], &study.variants[0].tasks[0]}) {
+    for (AnsweredItem& item : *items) item.contributions.emplace_back(std::vector<double>{});
+  }
+  const auto comparison = compare_study(study, default_policy(study.tasks));
+  EXPECT_THAT(comparison.negative.at(0).control.reasons, testing::IsEmpty());
+}
+
 }  // namespace
 }  // namespace assay
