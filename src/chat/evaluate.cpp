@@ -26,6 +26,7 @@ Value Interpreter::evaluate_unguarded(const Expression& expression) {
   const auto& operands = expression.operands;
   const auto all = [&] {
     std::vector<Value> values;
+    values.reserve(operands.size());
     for (const auto& operand : operands) values.push_back(evaluate(*operand));
     return values;
   };
@@ -270,6 +271,7 @@ void Interpreter::bind_parameters(const Macro& macro, Arguments arguments) {
   }
   if (takes_kwargs) {
     std::vector<std::pair<Value, Value>> members;
+    members.reserve(named.size());
     for (auto& [key, value] : named)
       members.emplace_back(make_text(budget_, key), std::move(value));
     named.clear();

@@ -152,7 +152,8 @@ std::map<std::string, StorageLoss> export_packed(const Checkpoint& checkpoint,
   double done = 0;
   PackedExport target(folder, checkpoint.config(), form, existing);
   const Tokenizer tokenizer = checkpoint.tokenizer();
-  for (const auto& [name, shape] : all_tensors(checkpoint.config())) {
+  for (const auto& tensor : all_tensors(checkpoint.config())) {
+    const std::string& name = tensor.name;
     if (on_tensor) on_tensor(done, total, name);
     const auto values = checkpoint.tensor(name);
     if (is_block_linear(name)) {

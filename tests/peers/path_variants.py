@@ -4,7 +4,8 @@ usage: path_variants.py ASSAY. A program that is not installed is named and left
 - llama.cpp's quantizer (cyllama) writes Q4_K_M and Q4_0: the bytes of `assay convert`; decoded by llama.cpp itself,
   llama.cpp gives the log-likelihoods of `assay score` on the quantized file. On that file it gives others, printed
   here: it rounds the inputs of every product to 8 bits.
-- gptqmodel quantizes the first blocks by GPTQ and AWQ, and scores what it wrote.
+- gptqmodel, where it is installed (`make peers` does not: it takes minutes), quantizes by GPTQ and AWQ; transformers with
+  its kernels scores what it wrote.
 The study has the base decoded by llama.cpp as its negative control: the same answers to the last bit.
 """
 import importlib.util
@@ -26,8 +27,6 @@ FILE_TYPES = {"F32": 0, "Q4_0": 2, "Q4_K_M": 15}  # llama.h, enum llama_ftype
 F32, NO_FLASH_ATTENTION = 0, 0  # enums ggml_type, llama_flash_attn_type
 TOLERANCE = 2e-4  # nats: float32 sums in another order, 30 blocks
 NUM_LINEAR_WEIGHTS = 106168320
-NUM_BLOCKS = 4  # that gptqmodel quantizes: a block by AWQ takes ten seconds on two cores
-OTHER_BLOCKS = rf"-:model\.layers\.(?!(?:{'|'.join(map(str, range(NUM_BLOCKS)))})\.)"
 STUDY = """\
 study: path-variants
 model: {model}
@@ -139,7 +138,7 @@ def gptqmodel_variants(binary, work):
     import torch
 
     assay(binary, "convert", MODEL, work / "dense")
-    common = {"bits": 4, "group_size": 64, "dynamic": {OTHER_BLOCKS: {}}, "offload_to_disk": False}
+    common = {"bits": 4, "group_size": 64, "offload_to_disk": False}
     # AWQ's module packs no float32.
     configs = {"gptq": (GPTQConfig(**common, pack_impl="original"), torch.float32),
                "awq": (AWQConfig(**common, sym=False), torch.bfloat16)}
