@@ -66,6 +66,7 @@ std::vector<TensorError> worst_of(const WeightDifference& difference) {
   std::ranges::stable_sort(changed, std::ranges::greater(), rank);
   if (changed.size() > kWorstTensors) changed.resize(kWorstTensors);
   std::vector<TensorError> worst;
+  worst.reserve(changed.size());
   for (const TensorDifference& t : changed) {
     worst.push_back(
         {.tensor = t.name, .relative_error = relative_error(t), .max_error = t.max_error});
