@@ -28,10 +28,8 @@ constexpr Layout kQ40{4, false}, kQ41{4, true}, kQ50{5, false}, kQ51{5, true};
 ASSAY_INLINE void put_codes(const uint8_t* code, const Layout& layout, std::byte* block) {
   std::byte* out = block + layout.header();
   if (layout.bits == 5) {
-    uint32_t fifth = 0;
-    for (size_t i = 0; i < kBlock; ++i) fifth |= static_cast<uint32_t>(code[i] >> 4) << i;
-    std::memcpy(out, &fifth, sizeof fifth);
-    out += sizeof fifth;
+    put_fifth_bits(code, out);
+    out += 4;
   }
   put_nibbles(code, out);
 }

@@ -31,10 +31,8 @@ void put_codes(const StepFormat& format, const std::array<uint8_t, kBlock>& code
     return;
   }
   if (format.bits == 5) {
-    uint32_t fifth = 0;
-    for (size_t i = 0; i < kBlock; ++i) fifth |= static_cast<uint32_t>(codes.at(i) >> 4) << i;
-    std::memcpy(out, &fifth, sizeof fifth);
-    out += sizeof fifth;
+    put_fifth_bits(codes.data(), out);
+    out += 4;
   }
   put_nibbles(codes.data(), out);
 }

@@ -53,6 +53,13 @@ ASSAY_INLINE void weigh(const Columns<float, n, lanes>& x, const PerLane<float, 
   }
 }
 
+// 4 bytes: the fifth bits of 32 codes.
+ASSAY_INLINE void put_fifth_bits(const uint8_t* code, std::byte* out) {
+  uint32_t fifth = 0;
+  for (size_t i = 0; i < 32; ++i) fifth |= static_cast<uint32_t>(code[i] >> 4) << i;
+  std::memcpy(out, &fifth, sizeof fifth);
+}
+
 // 16 bytes: codes 0-15 in the low nibbles, 16-31 in the high ones.
 ASSAY_INLINE void put_nibbles(const uint8_t* code, std::byte* out) {
   for (size_t i = 0; i < 16; ++i) {

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "report/html.h"
 #include "report/markdown.h"
 #include "report/number_text.h"
 #include "report/text.h"
@@ -59,22 +60,8 @@ std::string numbers_of(const Result& result) {
   return text;
 }
 
-// Safe in an attribute of XML.
-std::string attribute(std::string_view text) {
-  std::string out;
-  for (const char c : clean_line(text)) {
-    if (c == '<') {
-      out += "&lt;";
-    } else if (c == '&') {
-      out += "&amp;";
-    } else if (c == '"') {
-      out += "&quot;";
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
+// Safe in an attribute of XML, whose escapes are HTML's.
+std::string attribute(std::string_view text) { return escape_html(clean_line(text)); }
 
 void add_case(const std::string& variant, const Result& result, std::string& out) {
   out += "    <testcase classname=\"" + attribute(variant) + "\" name=\"" +

@@ -6,6 +6,7 @@
 #include "report/text.h"
 
 namespace assay::report {
+
 std::string escape_markdown(std::string_view text) {
   std::string out;
   for (const char c : clean_line(text)) {
