@@ -27,7 +27,7 @@ struct GateArguments {
 };
 
 Control control_of(const Json& variant) {
-  const Json& control = variant.at("control");
+  const Json control = json_get<Json>(variant, "control", "summary: variants");
   if (control == "positive") return Control::kPositive;
   return control == "negative" ? Control::kNegative : Control::kNone;
 }
@@ -42,7 +42,7 @@ Json judged_again(const GateArguments& arguments, const Json& summary, const Pol
     const auto name = variant.at("name").get<std::string>();
     runs.push_back({read_recorded_run(folder / name), control_of(variant)});
   }
-  Json again = compare_runs(base, runs, summary.at("seed").get<uint64_t>(), &policy);
+  Json again = compare_runs(base, runs, json_get<uint64_t>(summary, "seed", "summary"), &policy);
   again["study"] = summary.at("study");
   return again;
 }

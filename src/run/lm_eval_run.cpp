@@ -36,6 +36,12 @@ struct TaskLines {
   std::vector<Line> lines;
 };
 
+std::string text_or(const Json& object, const char* key, const std::string& fallback) {
+  const Json value = object.is_object() ? object.value(key, Json()) : Json();
+  return value.is_string() && !value.get<std::string>().empty() ? value.get<std::string>()
+                                                                : fallback;
+}
+
 std::string date_of(const fs::path& results) {
   const std::string stem = results.stem().string();  // "results_2026-01-01T00-00-00.123456"
   return stem.substr(std::string_view("results_").size());
@@ -156,7 +162,7 @@ std::vector<double> log_likelihoods_of(const Json& responses, size_t count) {
 }
 
 int target_of(const Json& line, size_t num_choices) {
-  const std::string text = line.value("target", "");
+  const std::string text = text_or(line, "target", "");
   int target = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), target);
   const bool is_choice = error == std::errc() && end == text.data() + text.size() && target >= 0 &&
@@ -225,7 +231,8 @@ std::vector<AnsweredItem> items_of(const TaskLines& task, const std::vector<Metr
 // --- outcomes
 
 bool is_higher_better(const Json& results, const std::string& task, const std::string& metric) {
-  const Json directions = results.value("higher_is_better", Json::object()).value(task, Json());
+  const Json by_task = results.value("higher_is_better", Json());
+  const Json directions = by_task.is_object() ? by_task.value(task, Json()) : Json();
   if (!directions.is_object() || !directions.contains(metric)) return true;
   return directions[metric].is_boolean() ? directions[metric].get<bool>() : true;
 }
@@ -297,7 +304,10 @@ void add_leaves(const Json& groups, const std::string& name, std::vector<std::st
     leaves.push_back(name);
     return;
   }
-  for (const Json& entry : below) add_leaves(groups, entry.get<std::string>(), leaves, depth + 1);
+  for (const Json& entry : below) {
+    require(entry.is_string(), "group_subtasks: '", name, "' holds ", entry.dump());
+    add_leaves(groups, entry.get<std::string>(), leaves, depth + 1);
+  }
 }
 
 // What is compared as one task: a group that is in no other, or a task that is in none.
@@ -307,7 +317,11 @@ std::map<std::string, std::vector<std::string>> leaves_by_task(const Json& resul
   require(groups.is_object(), where, ": 'group_subtasks' must be an object");
   std::set<std::string> below;
   for (const auto& [group, entries] : groups.items()) {
-    for (const Json& entry : entries) below.insert(entry.get<std::string>());
+    for (const Json& entry : entries) {
+      require(entry.is_string(), where, ": group_subtasks: '", group.c_str(), "' holds ",
+              entry.dump());
+      below.insert(entry.get<std::string>());
+    }
   }
   std::map<std::string, std::vector<std::string>> tasks;
   for (const auto& [group, entries] : groups.items()) {
@@ -342,14 +356,8 @@ void add_task(const std::string& name, const std::vector<TaskLines>& leaves, con
   task.owner = owned;
   task.description.name = name;
   task.description.description = "as lm-eval asked it";
-  task.description.source = "lm-eval " + results.value("lm_eval_version", "");
+  task.description.source = "lm-eval " + text_or(results, "lm_eval_version", "");
   run.tasks.push_back(std::move(task));
-}
-
-std::string text_or(const Json& object, const char* key, const std::string& fallback) {
-  const Json value = object.is_object() ? object.value(key, Json()) : Json();
-  return value.is_string() && !value.get<std::string>().empty() ? value.get<std::string>()
-                                                                : fallback;
 }
 
 }  // namespace
@@ -367,7 +375,7 @@ RecordedRun read_lm_eval_run(const fs::path& file, const Json& results) {
   const Json parameters = config.value("model_num_parameters", Json());
   if (parameters.is_number_integer()) run.model.parameters = parameters.get<int64_t>();
   run.model.weights_hash = text_or(config, "model_sha", "not recorded");
-  run.reference.text = run.arm + ", as lm-eval " + results.value("lm_eval_version", "") +
+  run.reference.text = run.arm + ", as lm-eval " + text_or(results, "lm_eval_version", "") +
                        " loaded it (" + text_or(config, "model_dtype", "dtype not recorded") + ")";
   run.tokenizer.name = "not recorded";
   run.tokenizer.hash = "not recorded";

@@ -155,6 +155,9 @@ TEST(LmEvalRun, RefusesWhatDoesNotBelongTogether) {
   write_file_atomic(results, "{\"results\": {}}");
   EXPECT_THAT(refusal([&] { read_recorded_run(folder); }),
               HasSubstr("neither assay's results nor lm-eval's"));
+  write_file_atomic(results, R"({"results": {}, "configs": {}, "group_subtasks": {"g": [3]}})");
+  EXPECT_THAT(refusal([&] { read_recorded_run(folder); }),
+              HasSubstr("group_subtasks: 'g' holds 3"));
   // lm-eval keeps the files of a model in a folder of its own.
   EXPECT_EQ(read_recorded_run(copy_of("base").parent_path() / "base").arm, "base");
   fs::remove_all(copy_of("variant").parent_path());
